@@ -10,6 +10,23 @@ use crate::event::{Observer, Silent};
 use crate::selection::{Selection, all_children};
 
 /// The options of [`copy_graph`](crate::copy_graph). The default copies all children, without a tag or an observer.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras_copy::{CopyOptions, Event, TagPolicy, without_subject};
+///
+/// let options = CopyOptions::default()
+///     .tag(TagPolicy::AtEnd("v1".into()))
+///     .selection(without_subject)
+///     .concurrency(4)
+///     .observer(Arc::new(|event: Event<'_>| {
+///         if let Event::Finished { node, outcome, .. } = event {
+///             println!("{outcome:?} {}", node.digest);
+///         }
+///     }));
+/// # let _ = options;
+/// ```
 #[non_exhaustive]
 pub struct CopyOptions {
     /// The tag of the first root.
@@ -68,7 +85,7 @@ impl fmt::Debug for CopyOptions {
 }
 
 /// When a copy writes the tag of its first root. Every policy writes the tag after all descendants of the root are
-/// stored.
+/// stored. It is a field of [`CopyOptions`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TagPolicy {
     /// Writes no tag.

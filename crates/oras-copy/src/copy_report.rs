@@ -3,7 +3,18 @@
 use oras_spec::Descriptor;
 use oras_store::Pushed;
 
-/// What a copy did, node by node.
+/// What a copy did, node by node. [`copy_graph`](crate::copy_graph) returns it.
+///
+/// ```
+/// use oras_copy::{CopiedNode, CopyReport};
+/// use oras_store::Pushed;
+///
+/// /// Returns the number of bytes that a copy transferred.
+/// fn transferred(report: &CopyReport) -> u64 {
+///     let is_new = |node: &&CopiedNode| node.outcome == Pushed::Copied;
+///     report.nodes.iter().filter(is_new).map(|node| node.descriptor.size).sum()
+/// }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct CopyReport {
     /// The visited nodes in the order of completion: children before their parents. Nodes below a manifest
@@ -13,7 +24,7 @@ pub struct CopyReport {
     pub left_out: Vec<Descriptor>,
 }
 
-/// A node that a copy visited.
+/// A node that a copy visited. A [`CopyReport`] lists them.
 #[derive(Clone, Debug)]
 pub struct CopiedNode {
     /// The node.

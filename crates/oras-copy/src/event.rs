@@ -3,7 +3,7 @@
 use oras_spec::Descriptor;
 use oras_store::Pushed;
 
-/// An event of a copy.
+/// An event of a copy. Programs show them as lines or progress bars; see [`Observer`] for an example.
 ///
 /// The order for one node is `Opening`, `Opened` (only manifests that are read), `Started`, any number of `Progress`,
 /// `Finished`. Events of different nodes interleave.
@@ -52,12 +52,56 @@ pub enum Event<'a> {
 }
 
 /// Receives the events of a copy. It is called often and must not block. It cannot influence the copy.
+///
+/// A closure is an observer. A type implements the trait to keep state, such as the total of a progress bar:
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use oras_copy::{Event, Observer};
+///
+/// #[derive(Default)]
+/// struct Bar {
+///     total: AtomicU64,
+///     done: AtomicU64,
+/// }
+///
+/// impl Observer for Bar {
+///     fn event(&self, event: Event<'_>) {
+///         match event {
+///             Event::Opened { children, .. } => {
+///                 let size = children.iter().map(|child| child.size).sum();
+///                 self.total.fetch_add(size, Ordering::Relaxed);
+///             }
+///             Event::Progress(_, bytes) => {
+///                 self.done.fetch_add(bytes, Ordering::Relaxed);
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+/// let bar: std::sync::Arc<dyn Observer> = std::sync::Arc::new(Bar::default());
+/// # let _ = bar;
+/// ```
 pub trait Observer: Send + Sync {
     /// Receives one event.
     fn event(&self, event: Event<'_>);
 }
 
-/// An observer that ignores everything.
+/// An observer that ignores everything. It is the default of [`CopyOptions`](crate::CopyOptions), and the way to turn
+/// an observer off:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras_copy::{CopyOptions, Event, Observer, Silent};
+///
+/// let verbose = false;
+/// let print = |event: Event<'_>| println!("{event:?}");
+/// let observer: Arc<dyn Observer> = if verbose { Arc::new(print) } else { Arc::new(Silent) };
+/// let options = CopyOptions::default().observer(observer);
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

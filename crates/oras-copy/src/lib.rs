@@ -1,5 +1,7 @@
 //! The copy engine: copies any graph of descriptors from any source to any target.
 //!
+//! Use this crate to mirror artifacts between stores, also between stores of your own.
+//!
 //! [`copy_graph`] stores children before their parents and the tag last. It transfers each digest once. At the first
 //! error it stops and sets no tag. It uses only the traits of `oras-store`: the target decides from the origin of the
 //! content whether it streams, mounts or links the bytes.

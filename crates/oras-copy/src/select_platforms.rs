@@ -11,7 +11,27 @@ use serde_json::value::RawValue;
 /// The annotation that names the image of an attestation of BuildKit.
 const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
 
-/// The selected part of an index.
+/// The selected part of an index. [`select_platforms`] returns it:
+///
+/// ```
+/// use oras_copy::{PlatformsError, Selected, select_platforms};
+/// use oras_spec::{Descriptor, ImageIndex, Manifest, MediaType, Platform};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut image = Descriptor::of(MediaType::IMAGE_MANIFEST, b"...");
+/// image.platform = Some("linux/arm64".parse()?);
+/// let index = Manifest::parse(&MediaType::IMAGE_INDEX, ImageIndex::new(vec![image]).to_bytes())?;
+/// match select_platforms(&index, &["linux/arm64".parse()?])? {
+///     Selected::Whole => println!("the index has no other platforms"),
+///     Selected::One(image) => println!("copy {}", image.digest),
+///     Selected::Some(document) => println!("store a new index of {} bytes", document.len()),
+/// }
+///
+/// let missing = select_platforms(&index, &["linux/amd64".parse::<Platform>()?]).unwrap_err();
+/// assert!(matches!(missing, PlatformsError::Unmatched { .. }));
+/// assert_eq!(missing.to_string(), "unmatched platforms: [linux/amd64]");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selected {
     /// The whole index.
@@ -22,7 +42,7 @@ pub enum Selected {
     Some(Bytes),
 }
 
-/// An error of the selection.
+/// An error of the selection. Its message lists the platforms without an entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformsError {
     /// The manifest is not an index.

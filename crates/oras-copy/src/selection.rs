@@ -2,16 +2,37 @@
 
 use oras_spec::{Descriptor, Manifest, MediaKind};
 
-/// Selects the children of each opened manifest.
+/// Selects the children of each opened manifest. Programs use it to copy only a part of a graph.
 ///
 /// The engine calls this once for each manifest, one manifest at a time, so an implementation can keep state without
 /// locks. The order of the children is the order in which a copy with a concurrency of 1 transfers them.
+///
+/// A function that returns the children to copy is a selection, such as [`all_children`]. A type can also report what
+/// it leaves out:
+///
+/// ```
+/// use oras_copy::{CopyOptions, SelectedChildren, Selection, all_children};
+/// use oras_spec::Manifest;
+///
+/// /// Leaves out large content.
+/// struct SmallContent;
+///
+/// impl Selection for SmallContent {
+///     fn select(&mut self, manifest: &Manifest) -> SelectedChildren {
+///         let (children, left_out) =
+///             all_children(manifest).into_iter().partition(|child| child.size < 1 << 20);
+///         SelectedChildren { children, left_out }
+///     }
+/// }
+/// let options = CopyOptions::default().selection(SmallContent);
+/// # let _ = options;
+/// ```
 pub trait Selection: Send {
     /// Returns the children of `manifest` to copy, and those to leave out.
     fn select(&mut self, manifest: &Manifest) -> SelectedChildren;
 }
 
-/// The children of one manifest, as a [`Selection`] divides them.
+/// The children of one manifest, as a [`Selection`] divides them. The copy reports those that it leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SelectedChildren {
     /// The children to copy, in order.

@@ -27,6 +27,20 @@ const MAX_WORKERS: usize = 32;
 /// [`blocking`](crate::blocking) wakes a thread for each call, which costs ten times as much. Here one worker thread
 /// runs the queued calls one after the other. If a call was slow and further calls are queued, the queue starts
 /// another worker.
+///
+/// ```
+/// use oras_fs::BlockingQueue;
+/// use oras_store::{Error, Result};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let queue = BlockingQueue::default();
+/// let directory = std::env::temp_dir();
+/// let metadata =
+///     queue.run(move || std::fs::metadata(directory).map_err(|error| Error::io("failed to open", error))).await?;
+/// assert!(metadata.is_dir());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct BlockingQueue(Arc<Mutex<Queue>>);
 

@@ -9,7 +9,8 @@ use crate::io_error::{failed_to, is_refused};
 use crate::warnings::warn_of_missing_flush;
 use oras_store::Result;
 
-/// Whether written files are flushed to the disk before they are published.
+/// Whether written files are flushed to the disk before they are published. Stores flush them, because a tag must not
+/// name content that a power failure loses; a pull does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Flushed: after a power failure a file is complete or absent. Stores use this.

@@ -4,11 +4,27 @@ use std::fs::Metadata;
 #[cfg(not(unix))]
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The identity, length and times of a file, from its metadata.
+/// The identity, length and times of a file, from its metadata. A program compares two stamps to detect that a file
+/// changed while it was read.
 ///
 /// Different stamps mean that the file changed. Equal stamps do not prove that it is unchanged: the metadata can stay
 /// equal after a write through a memory mapping, with a coarse clock, or if another disk gets the same device number.
 /// Only a digest proves which bytes a file has.
+///
+/// ```
+/// use oras_fs::FileStamp;
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("hello.txt");
+/// # std::io::Write::write_all(&mut std::fs::File::create(&path)?, b"hello world\n")?;
+/// let file = std::fs::File::open(&path)?;
+/// let before = FileStamp::of(&file.metadata()?);
+/// let bytes = std::io::read_to_string(&file)?;
+/// assert_eq!(before, FileStamp::of(&file.metadata()?), "the file changed while it was read");
+/// assert_eq!(before.length, bytes.len() as u64);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileStamp {
     /// The device and the inode number; zeros on systems without inodes.

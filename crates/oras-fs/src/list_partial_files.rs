@@ -11,7 +11,21 @@ use crate::partial_dir::PARTIAL_DIR_NAME;
 use crate::private_dir;
 use oras_store::Result;
 
-/// The partial file of an interrupted download, which no process uses.
+/// The partial file of an interrupted download, which no process uses. A program lists and deletes such files if no
+/// later run will resume the download.
+///
+/// ```
+/// use oras_fs::{IdlePartialFile, find_idle_partial_files};
+///
+/// # fn main() -> oras_store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let unused: Vec<IdlePartialFile> = find_idle_partial_files(directory.path())?;
+/// for partial in unused {
+///     println!("{} bytes of {} in {}", partial.size, partial.digest, partial.path().display());
+///     partial.remove()?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdlePartialFile {
     /// The output directory of the download, which contains the directory of partial files.

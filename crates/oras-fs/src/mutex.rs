@@ -6,6 +6,14 @@ use std::sync::{MutexGuard, PoisonError};
 ///
 /// For values that are consistent after each single change, such as a set or a counter. `parking_lot` has such a mutex,
 /// too, but it adds five crates to programs that only use layouts.
+///
+/// ```
+/// use oras_fs::Mutex;
+///
+/// let seen = Mutex::new(Vec::new());
+/// seen.lock().push("sha256:44136fa355b3");
+/// assert_eq!(seen.lock().len(), 1);
+/// ```
 #[derive(Debug, Default)]
 pub struct Mutex<T>(std::sync::Mutex<T>);
 

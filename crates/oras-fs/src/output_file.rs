@@ -1,4 +1,20 @@
 //! Writes results to a path that the user named: a file, a symbolic link, a device or a pipe.
+//!
+//! Use these functions for the path in an option such as `--output`, which may be `/dev/stdout`.
+//!
+//! ```
+//! use oras_fs::output_file;
+//! use oras_spec::MediaType;
+//! use oras_store::Content;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("layer.tar");
+//! output_file::save(&Content::of(MediaType::LAYER_TAR, "hello world\n"), &path).await?;
+//! assert_eq!(std::fs::read(&path)?, b"hello world\n");
+//! # Ok(()) }
+//! ```
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -24,9 +24,31 @@ pub(crate) fn is_resumable(content: &Content) -> bool {
         && content.in_memory().is_none()
 }
 
-/// A file with the first bytes of some content, which only this value writes.
+/// A file with the first bytes of some content, which only this value writes. A store writes large content to it, so
+/// that a later run resumes an interrupted transfer.
 ///
 /// If it is dropped, the file stays, unless it is shorter than 1 MiB.
+///
+/// ```
+/// use std::fs::File;
+/// use std::path::Path;
+///
+/// use oras_fs::{CompletedFile, Durability, PartialFile, ResumedWrite, failed_to, stage};
+/// use oras_store::{Content, Result};
+///
+/// /// Writes content to the file `name` in a directory, and resumes an earlier attempt.
+/// async fn save(content: &Content, directory: &Path, name: &str) -> Result<()> {
+///     let handle = File::open(directory).map_err(failed_to("open", directory))?;
+///     let Some(partial) = PartialFile::claim(&handle, directory, content) else {
+///         // Small content is fetched again.
+///         stage(content, directory, Durability::Synced).await?.publish(&directory.join(name))?;
+///         return Ok(());
+///     };
+///     let missing: ResumedWrite = partial.resume(content).await?;
+///     let complete: CompletedFile = missing.write(name.to_owned(), Durability::Synced).await?.into_whole();
+///     complete.move_to(&handle, Path::new(name)).map_err(failed_to("write", directory))
+/// }
+/// ```
 #[derive(Debug)]
 pub struct PartialFile {
     claimed: Arc<ClaimedName>,
@@ -154,7 +176,8 @@ fn hash_file(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64>
     }
 }
 
-/// A partial file that is complete and verified. If it is dropped without a move, it stays for the next run.
+/// A partial file that is complete and verified, and can be moved to its final path. If it is dropped without a move,
+/// it stays for the next run.
 #[derive(Clone, Debug)]
 pub struct CompletedFile {
     claimed: Arc<ClaimedName>,

@@ -6,7 +6,8 @@ use crate::write_verified::write_stream;
 use crate::{Durability, PartialFile, StagedFile, blocking};
 use oras_store::{ByteStream, Content, Error, ErrorKind, Result, Verifier};
 
-/// A partial file and an open stream of the missing bytes.
+/// A partial file and an open stream of the missing bytes. [`PartialFile::resume`] makes it, and
+/// [`ResumedWrite::write`] completes the file.
 pub struct ResumedWrite {
     content: Content,
     partial: PartialFile,

@@ -12,9 +12,31 @@ use crate::rename_new::rename_new;
 use crate::{PartialFile, failed_to, if_exists, is_refused};
 use oras_store::{Error, ErrorKind, Result};
 
-/// A file that is not published yet.
+/// A file that is not published yet. A program writes it through [`Write`] or with [`stage`](crate::stage), and then
+/// publishes it in one step.
 ///
 /// If it is dropped, the file is deleted, unless it is a partial file or was made by [`StagedFile::create_kept`].
+///
+/// ```
+/// use std::io::Write;
+///
+/// use oras_fs::{ParkedFile, StagedFile, sync_directory};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let mut upload = StagedFile::create_kept(&directory.path().join("upload7"))?;
+/// upload.write_all(b"hello ")?;
+/// // The file is closed while the client sends nothing.
+/// let parked: ParkedFile = upload.park();
+/// let mut upload = parked.reopen(6)?;
+/// upload.write_all(b"world\n")?;
+///
+/// upload.sync()?;
+/// upload.publish(&directory.path().join("blob"))?;
+/// sync_directory(directory.path())?;
+/// assert_eq!(std::fs::read(directory.path().join("blob"))?, b"hello world\n");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct StagedFile {
     backing: Backing,
@@ -192,7 +214,8 @@ impl StagedFile {
     }
 }
 
-/// A staged file that is closed between two writes, so that it uses no file descriptor.
+/// A staged file that is closed between two writes, so that it uses no file descriptor. A server parks the files of
+/// uploads that wait for their clients.
 #[derive(Debug)]
 pub struct ParkedFile {
     path: PathBuf,

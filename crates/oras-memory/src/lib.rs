@@ -44,7 +44,7 @@ pub use oras_store as store;
 oras_store::inherent_read_methods!(Memory);
 oras_store::inherent_write_methods!(Memory);
 
-/// A store in memory. Clones share its content.
+/// A store in memory. Use it in tests, and for artifacts that a program makes and pushes. Clones share its content.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,

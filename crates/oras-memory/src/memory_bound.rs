@@ -6,7 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use oras_store::{Error, Result};
 
-/// A limit on the bytes that one or more stores hold, including content that is still written.
+/// A limit on the bytes that one or more stores hold, including content that is still written. A server uses it to
+/// bound its memory.
+///
+/// ```
+/// use oras_memory::store::spec::MediaType;
+/// use oras_memory::{Memory, MemoryBound};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_memory::store::Result<()> {
+/// let bound = MemoryBound::new(20);
+/// let (first, second) = (Memory::bounded(&bound), Memory::bounded(&bound));
+/// first.push_blob(MediaType::OCTET_STREAM, "hello world\n").await?;
+/// assert!(second.push_blob(MediaType::OCTET_STREAM, "hello again\n").await.is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryBound(Arc<Usage>);
 

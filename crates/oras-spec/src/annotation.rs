@@ -1,5 +1,8 @@
 //! Keys of annotations that ORAS reads or writes (image-spec, annotations.md). ORAS itself defines the `io.deis.oras`
 //! keys.
+//!
+//! Use these constants as keys of [`Descriptor::annotations`](crate::Descriptor::annotations) and of the annotations of
+//! manifests, so that other tools find the title, the creation time or the packed directory of a layer.
 
 /// The creation time of the artifact (RFC 3339).
 pub const CREATED: &str = "org.opencontainers.image.created";

@@ -1,4 +1,17 @@
 //! Edits the annotations in the JSON text of a manifest and leaves every other byte unchanged.
+//!
+//! Use it for a manifest of another tool, whose unknown fields and white space must survive the edit.
+//!
+//! ```
+//! use oras_spec::annotation_edit::{EditError, annotate};
+//!
+//! # fn main() -> Result<(), EditError> {
+//! let set = [("stage".to_owned(), "production".to_owned())];
+//! let edited = annotate(br#"{"x":1, "annotations":{"old":"1"}}"#, &set, &["old".to_owned()])?;
+//! let edited: serde_json::Value = serde_json::from_slice(&edited).unwrap();
+//! assert_eq!(edited, serde_json::json!({"x": 1, "annotations": {"stage": "production"}}));
+//! # Ok(()) }
+//! ```
 
 use std::ops::Range;
 
@@ -6,7 +19,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::json;
 
-/// An error while editing annotations.
+/// An error while editing annotations. The original text is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     /// The document is not a JSON object, or it has duplicate keys.

@@ -1,13 +1,30 @@
 //! JSON bodies of the registry API (distribution-spec, "API").
 //!
-//! Parsing is lenient: `null` instead of a list is read as an empty list. The types of the `oci-spec` crate do not fit,
-//! because they reject `"tags": null` and unknown error codes.
+//! Use these types to write a client or a server of that API, or to read the error of a registry. Parsing is lenient:
+//! `null` instead of a list is read as an empty list. The types of the `oci-spec` crate do not fit, because they reject
+//! `"tags": null` and unknown error codes.
+//!
+//! ```
+//! use oras_spec::api_bodies::{CatalogPage, ErrorBody, ErrorEntry, TagPage};
+//!
+//! # fn main() -> serde_json::Result<()> {
+//! let page: TagPage = serde_json::from_str(r#"{"name": "web", "tags": ["v1", "v2"]}"#)?;
+//! assert_eq!(page.tags, ["v1", "v2"]);
+//!
+//! let page: CatalogPage = serde_json::from_str(r#"{"repositories": null}"#)?;
+//! assert!(page.repositories.is_empty());
+//!
+//! let denied = ErrorEntry { code: "DENIED".into(), message: "read only".into(), ..ErrorEntry::default() };
+//! let body = ErrorBody { errors: vec![denied] };
+//! assert_eq!(serde_json::to_string(&body)?, r#"{"errors":[{"code":"DENIED","message":"read only"}]}"#);
+//! # Ok(()) }
+//! ```
 
 use serde::{Deserialize, Serialize};
 
 use crate::json::null_is_default;
 
-/// A page of the tags of a repository.
+/// A page of the tags of a repository. A registry returns it for `GET /v2/<name>/tags/list`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TagPage {
     /// The repository.
@@ -18,7 +35,7 @@ pub struct TagPage {
     pub tags: Vec<String>,
 }
 
-/// A page of the repositories of a registry.
+/// A page of the repositories of a registry. A registry returns it for `GET /v2/_catalog`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CatalogPage {
     /// The repositories in the order of the server.
@@ -26,7 +43,7 @@ pub struct CatalogPage {
     pub repositories: Vec<String>,
 }
 
-/// The body of an error response.
+/// The body of an error response. A registry returns it with a status of 400 or above.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// The errors in the order of the server.
@@ -34,7 +51,7 @@ pub struct ErrorBody {
     pub errors: Vec<ErrorEntry>,
 }
 
-/// One error in an error response.
+/// One error in an error response. Its code tells a program what failed, and its message tells a person.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ErrorEntry {
     /// A code such as `MANIFEST_UNKNOWN`. Any text is accepted, because registries have their own codes.

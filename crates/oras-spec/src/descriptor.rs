@@ -1,4 +1,6 @@
 //! Descriptors, which name content by digest (image-spec, descriptor.md).
+//!
+//! Use a [`Descriptor`] to list content in a manifest, to fetch it from a store, and to verify it.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,18 @@ use crate::{Digest, MediaType, Platform, annotation};
 ///
 /// JSON uses the field order of the Go tool and omits empty fields. Two descriptors of the same content can differ
 /// in all fields but `digest`, so compare digests to compare content.
+///
+/// ```
+/// use oras_spec::{Descriptor, Digest, MediaType, annotation};
+///
+/// let mut layer = Descriptor::of(MediaType::LAYER_TAR, b"hello world\n");
+/// layer.annotations.insert(annotation::TITLE.into(), "hi.txt".into());
+/// assert_eq!((layer.size, layer.title()), (12, Some("hi.txt")));
+///
+/// // Of content that is stored elsewhere, only digest and size must be known.
+/// let known = Descriptor::new(MediaType::LAYER_TAR, Digest::sha256(b"hello world\n"), 12);
+/// assert_eq!(known, layer.plain());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {

@@ -1,4 +1,6 @@
 //! Digests of content: an algorithm and a hash (image-spec, descriptor.md "Digests").
+//!
+//! Use a [`Digest`] to name and to verify content in memory, and a [`Hasher`] for content that arrives in pieces.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 
-/// A hash function with which ORAS can verify content.
+/// A hash function with which ORAS can verify content. [`Digest::of`] and [`Hasher::new`] compute digests with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// SHA-256, which every implementation must support and which ORAS writes.
@@ -39,6 +41,19 @@ impl Algorithm {
 /// A digest may have an algorithm that ORAS does not know (image-spec: "implementations SHOULD allow digests with
 /// unrecognized algorithms to pass validation"). Such a digest is kept unchanged, but it cannot verify content, and
 /// [`Digest::algorithm`] returns `None`.
+///
+/// ```
+/// use oras_spec::{Algorithm, Digest, DigestError};
+///
+/// let digest = Digest::of(Algorithm::Sha512, b"{}");
+/// assert_eq!(digest.to_string().parse::<Digest>()?, digest);
+/// assert_eq!(digest.verify(b"{}"), Ok(true));
+/// assert_eq!("sha256:abc".parse::<Digest>(), Err(DigestError::Length));
+///
+/// let unknown: Digest = "blake3:abc".parse()?;
+/// assert_eq!(unknown.verify(b"{}"), Err(DigestError::Unsupported));
+/// # Ok::<(), DigestError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(Repr);
 
@@ -51,7 +66,8 @@ enum Repr {
     Other(Arc<str>),
 }
 
-/// An error of parsing a digest or verifying content.
+/// An error of parsing a digest or verifying content. Content that does not match its digest is not an error here:
+/// [`Digest::verify`] returns false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// The text does not follow the grammar `algorithm:encoded`.
@@ -208,8 +224,18 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// An incremental hash. [`Hasher::update`] adds bytes, and [`Hasher::finish`] returns the digest. A clone is a
-/// snapshot of the state.
+/// An incremental hash, for content that arrives in pieces. [`Hasher::update`] adds bytes, and [`Hasher::finish`]
+/// returns the digest. A clone is a snapshot of the state.
+///
+/// ```
+/// use oras_spec::{Algorithm, Digest, Hasher};
+///
+/// let mut hasher = Hasher::new(Algorithm::Sha256);
+/// for piece in [&b"hello "[..], b"world\n"] {
+///     hasher.update(piece);
+/// }
+/// assert_eq!(hasher.finish(), Digest::sha256(b"hello world\n"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Hasher(HashState);
 

@@ -11,10 +11,29 @@ const DESCRIPTOR: [&str; 8] =
     ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
 const PLATFORM: [&str; 5] = ["architecture", "os", "os.version", "os.features", "variant"];
 
-/// An index or Docker manifest list that can be edited and written.
+/// An index or Docker manifest list that can be edited and written. Use it to add or remove images of an index that
+/// another tool made.
 ///
 /// Fields of the specification are written as the Go tool writes them. Unknown fields of the index, its descriptors
 /// and their platforms follow them. (The Go tool drops unknown fields.)
+///
+/// ```
+/// use oras_spec::{Descriptor, IndexDocument, Manifest, ManifestError, MediaType};
+///
+/// # fn main() -> Result<(), ManifestError> {
+/// let text = r#"{"schemaVersion":2,"manifests":[],"x":1}"#;
+/// let index = Manifest::parse(&MediaType::IMAGE_INDEX, text.into())?;
+/// let mut document = IndexDocument::of(&index)?.expect("the manifest is an index");
+/// let image = Descriptor::of(MediaType::IMAGE_MANIFEST, b"...");
+/// document.add(image.clone());
+/// document.annotate("stage".into(), "test".into());
+///
+/// let edited = document.to_bytes();
+/// assert!(edited.ends_with(br#""annotations":{"stage":"test"},"x":1}"#));
+/// let edited = Manifest::parse(document.media_type(), edited.into())?;
+/// assert_eq!(edited.manifests(), [image]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct IndexDocument {
     media_type: MediaType,

@@ -1,4 +1,15 @@
 //! Writes JSON as the Go tool does, and checks JSON for duplicate keys.
+//!
+//! Use [`to_vec`] for own documents whose digest must be equal to that of a Go program, and [`check_strict`] before
+//! trusting a document of another program.
+//!
+//! ```
+//! use oras_spec::json;
+//!
+//! let document = serde_json::json!({"text": "<a>"});
+//! assert_eq!(json::to_vec(&document), br#"{"text":"\u003ca\u003e"}"#);
+//! assert!(json::check_strict(br#"{"a":1,"a":2}"#).is_err());
+//! ```
 
 use std::fmt;
 use std::io;

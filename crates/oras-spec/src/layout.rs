@@ -1,4 +1,14 @@
 //! The two files at the root of an OCI image layout (image-spec, image-layout.md).
+//!
+//! Use these names to read or write a layout directly. The crate `oras-layout` has layouts as stores.
+//!
+//! ```
+//! use oras_spec::layout::{MARKER_FILE, Marker};
+//! use oras_spec::json;
+//!
+//! assert_eq!(MARKER_FILE, "oci-layout");
+//! assert_eq!(json::to_vec(&Marker::default()), br#"{"imageLayoutVersion":"1.0.0"}"#);
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +21,7 @@ pub const BLOBS_DIR: &str = "blobs";
 /// The only version of the image layout.
 pub const VERSION: &str = "1.0.0";
 
-/// The content of the marker file.
+/// The content of the marker file. A directory is an image layout only if it has this file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marker {

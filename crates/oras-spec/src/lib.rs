@@ -1,4 +1,7 @@
-//! Types of the OCI specifications as ORAS uses them. This crate does no I/O, is not async and reads no clock.
+//! Types of the OCI specifications as ORAS uses them.
+//!
+//! Use this crate to parse or to make OCI documents: references, digests, descriptors and manifests. It does no I/O, is
+//! not async and reads no clock.
 //!
 //! # A tour
 //!

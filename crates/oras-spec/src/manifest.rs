@@ -1,6 +1,7 @@
 //! Manifests: the original bytes and their parsed content.
 //!
-//! No other module decodes a manifest by its media type.
+//! Use [`Manifest::parse`] to read a manifest, and [`ImageManifest`] or [`ImageIndex`] to make one. No other module
+//! decodes a manifest by its media type.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,27 @@ use serde::{Deserialize, Serialize};
 use crate::json::{self, null_is_default};
 use crate::{Descriptor, MediaKind, MediaType};
 
-/// A parsed manifest with its original bytes, which are never serialized again.
+/// A parsed manifest with its original bytes, which are never serialized again. Its methods return the parts that most
+/// programs need, of every kind of manifest; [`Manifest::view`] returns the fields of its kind.
+///
+/// ```
+/// use oras_spec::{Descriptor, ImageManifest, Manifest, ManifestError, MediaType, View};
+///
+/// # fn main() -> Result<(), ManifestError> {
+/// let layer = Descriptor::of(MediaType::LAYER_TAR, b"hello world\n");
+/// let bytes = ImageManifest::new(Descriptor::empty_json(), vec![layer]).to_bytes();
+/// let manifest = Manifest::parse(&MediaType::IMAGE_MANIFEST, bytes.clone())?;
+/// assert_eq!(manifest.layers()[0].size, 12);
+/// match manifest.view() {
+///     View::Image(image) => assert_eq!(image.config, Descriptor::empty_json()),
+///     View::Index(index) => println!("{} manifests", index.manifests.len()),
+///     View::Artifact(artifact) => println!("{} blobs", artifact.blobs.len()),
+/// }
+///
+/// let error = Manifest::parse(&MediaType::LAYER_TAR, bytes).unwrap_err();
+/// assert!(matches!(error, ManifestError::NotManifest(_)));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Manifest {
     media_type: MediaType,
@@ -18,7 +39,8 @@ pub struct Manifest {
     view: View,
 }
 
-/// The content of a manifest, by its kind.
+/// The content of a manifest, by its kind. Match it to reach the fields that only one kind has; see [`Manifest`] for an
+/// example.
 #[derive(Clone, Debug)]
 pub enum View {
     /// An image manifest, OCI or Docker schema 2.
@@ -29,7 +51,7 @@ pub enum View {
     Artifact(Box<ArtifactManifest>),
 }
 
-/// An error of parsing a manifest.
+/// An error of parsing a manifest. A store or client must not use such a manifest, even if its digest is right.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The media type is not that of a manifest.
@@ -57,7 +79,8 @@ fn quoted(media_type: &MediaType) -> &str {
     if media_type.as_str().is_empty() { "\"\"" } else { media_type.as_str() }
 }
 
-/// An image manifest (image-spec, manifest.md). Docker's schema 2 manifest has the same fields.
+/// An image manifest (image-spec, manifest.md). It lists the config and the layers of an image or another artifact.
+/// Docker's schema 2 manifest has the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageManifest {
@@ -82,7 +105,8 @@ pub struct ImageManifest {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An image index (image-spec, image-index.md). Docker's manifest list has the same fields.
+/// An image index (image-spec, image-index.md). It lists manifests, for example the images of several platforms.
+/// Docker's manifest list has the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageIndex {
@@ -105,7 +129,22 @@ pub struct ImageIndex {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The artifact manifest that image-spec 1.1 withdrew. ORAS reads it but never writes it.
+/// The artifact manifest that image-spec 1.1 withdrew. Old artifacts have one: ORAS reads it but never writes it.
+///
+/// ```
+/// use oras_spec::{ArtifactManifest, Manifest, ManifestError, MediaType, View};
+///
+/// /// Returns the artifact manifest in `manifest`, if it has the withdrawn form.
+/// fn withdrawn(manifest: &Manifest) -> Option<&ArtifactManifest> {
+///     if let View::Artifact(artifact) = manifest.view() { Some(artifact) } else { None }
+/// }
+///
+/// # fn main() -> Result<(), ManifestError> {
+/// let text = r#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","artifactType":"a/b","blobs":[]}"#;
+/// let manifest = Manifest::parse(&MediaType::ARTIFACT_MANIFEST, text.into())?;
+/// assert_eq!(withdrawn(&manifest).and_then(|old| old.artifact_type.clone()), Some(MediaType::new("a/b")));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactManifest {

@@ -1,4 +1,7 @@
 //! Media types and their classification for the graph of an artifact.
+//!
+//! Use a [`MediaType`] in descriptors and manifests. Its constants are the types that OCI and Docker define, and
+//! [`MediaType::kind`] tells a manifest from a blob.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +26,14 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct MediaType(Cow<'static, str>);
 
-/// The role of a media type in the graph of an artifact.
+/// The role of a media type in the graph of an artifact. It decides whether content is parsed as a manifest:
+///
+/// ```
+/// use oras_spec::{MediaKind, MediaType};
+///
+/// assert_eq!(MediaType::IMAGE_INDEX.kind(), MediaKind::Index);
+/// assert!(!MediaType::LAYER_TAR.is_manifest());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MediaKind {
     /// An image manifest, OCI or Docker schema 2: config, layers, and in OCI a subject.
@@ -132,7 +142,8 @@ impl MediaType {
     }
 }
 
-/// The error of parsing a text that is not a media type: see [`MediaType::is_well_formed`].
+/// The error of parsing a text that is not a media type: see [`MediaType::is_well_formed`]. [`MediaType::new`] accepts
+/// such a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a media type such as application/vnd.example+json")]
 pub struct MediaTypeError(String);

@@ -1,4 +1,6 @@
 //! Platforms of images and how they match (image-spec, image-index.md).
+//!
+//! Use a [`Platform`] to describe the image of an index entry, and [`Platform::satisfies`] to select one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::json::null_is_default;
 
 /// The platform on which an image runs. Missing `os` and `architecture` are empty strings, as in the Go tool.
+///
+/// ```
+/// use oras_spec::{Platform, PlatformError};
+///
+/// let offered: Platform = "linux/arm64/v8".parse()?;
+/// assert!(offered.satisfies(&"linux/arm64".parse()?));
+/// assert!(!offered.satisfies(&"linux/arm64/v9".parse()?));
+/// assert_eq!("/amd64".parse::<Platform>(), Err(PlatformError::Os));
+/// # Ok::<(), PlatformError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// The CPU architecture, as in Go's `GOARCH`.
@@ -32,7 +44,7 @@ pub struct Platform {
     pub variant: String,
 }
 
-/// An error of parsing a platform.
+/// An error of parsing a platform. The messages are those of the Go tool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
     /// There are more parts than `os/arch/variant`.

@@ -1,5 +1,8 @@
 //! References to artifacts in registries: `registry/repository[:tag][@digest]`.
 //!
+//! Use a [`Reference`] to take the name of an artifact from a user. The functions check parts of a name that come from
+//! elsewhere, such as a tag.
+//!
 //! The parser is written by hand and lenient on purpose, like that of the Go tool: it drops a malformed tag before a
 //! digest. There are no defaults for registry, repository prefix and tag. The parser of `oci-spec` does not fit: it
 //! adds `docker.io`, `library/` and `latest`, rejects IPv6 and compiles a regular expression on first use.
@@ -10,6 +13,18 @@ use std::str::FromStr;
 use crate::{Digest, DigestError};
 
 /// A parsed reference. `Display` writes the digest, or else the tag.
+///
+/// ```
+/// use oras_spec::{Reference, ReferenceError};
+///
+/// let reference: Reference = "docker.io/library/alpine:3".parse()?;
+/// assert_eq!((reference.repository.as_str(), reference.host()), ("library/alpine", "registry-1.docker.io"));
+/// assert_eq!(reference.with_target("edge")?.to_string(), "docker.io/library/alpine:edge");
+///
+/// let error: ReferenceError = "alpine".parse::<Reference>().unwrap_err();
+/// println!("{error}");
+/// # Ok::<(), ReferenceError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// The host and optional port: `localhost:5000`, `[::1]:5000`, `docker.io`.

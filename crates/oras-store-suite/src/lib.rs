@@ -42,6 +42,14 @@ use oras_store::{Source, Store};
 pub use ingest::run_ingest;
 
 /// The optional abilities of a store. [`run`] skips the checks of an ability that the store lacks.
+///
+/// ```
+/// use oras_store_suite::Abilities;
+///
+/// let mut abilities = Abilities::ALL;
+/// abilities.sha512 = false;
+/// assert_ne!(abilities, Abilities::ALL);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Abilities {

@@ -1,4 +1,16 @@
 //! Blobs, manifests, indexes and referrers for tests of stores.
+//!
+//! Use these functions for tests of a store beyond the suite, so that a test names only what it is about.
+//!
+//! ```
+//! use oras_store_suite::nodes;
+//!
+//! let layer = nodes::blob(nodes::bytes(1000));
+//! let image = nodes::manifest("image", &[&layer]);
+//! let signature = nodes::referrer("signature", "application/vnd.example.signature", &image);
+//! assert_eq!(layer.descriptor().size, 1000);
+//! assert_ne!(image.descriptor().digest, signature.descriptor().digest);
+//! ```
 
 use std::sync::Arc;
 

@@ -17,6 +17,21 @@ use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
 /// Content can be opened any number of times and from any offset, so that a request body can be replayed or resumed.
 /// Content from [`Content::once`] can be opened only once. [`Content::reader`] and [`Content::bytes`] always verify
 /// size and digest.
+///
+/// ```
+/// use oras_store::spec::{Descriptor, MediaType};
+/// use oras_store::{Content, Result};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let content = Content::of(MediaType::LAYER_TAR, "hello world\n");
+/// // Another title for the same bytes, as when two files have one content.
+/// let mut titled = content.descriptor().clone();
+/// titled.annotations.insert("org.opencontainers.image.title".into(), "hi.txt".into());
+/// let content = content.described_as(titled);
+/// assert_eq!(content.bytes(1024).await?, "hello world\n");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Content {
     descriptor: Arc<Descriptor>,

@@ -3,6 +3,15 @@
 use std::path::PathBuf;
 
 /// Where the bytes of a [`Content`](crate::Content) are. A target can mount or link them instead of transferring them.
+///
+/// ```
+/// use oras_store::{Content, Origin};
+///
+/// /// Returns true if a registry can mount the content from another of its repositories.
+/// fn is_mountable(content: &Content, url: &str) -> bool {
+///     matches!(content.origin(), Origin::Repository { registry, .. } if registry == url)
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {

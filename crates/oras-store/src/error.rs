@@ -3,13 +3,13 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of a store operation.
+/// The result of a store operation. Other crates of ORAS return it, too.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, as the source of another.
+/// Any error, as the source of another. [`Error::with_source`] and [`Error::from_source`] accept it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The kinds of errors that a caller can act on.
+/// The kinds of errors that a caller can act on. [`Error::kind`] returns the kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -41,7 +41,7 @@ pub enum ErrorKind {
     Other,
 }
 
-/// The side of a copy.
+/// The side of a copy. [`Error::side`] returns it, so that a message can name the store that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The store that content is read from.
@@ -51,6 +51,21 @@ pub enum Side {
 }
 
 /// An error of a store. `Display` does not repeat [`StdError::source`], so that a caller can print the chain.
+///
+/// A store of your own makes errors of a kind, and keeps what caused them as the source:
+///
+/// ```
+/// use oras_store::{BoxError, Error, ErrorKind, Side};
+///
+/// let cause: BoxError = "connection reset by peer".into();
+/// let error = Error::new(ErrorKind::Network, "failed to read blob").with_source(cause).on(Side::Source);
+/// assert_eq!(error.kind(), ErrorKind::Network);
+/// assert_eq!(error.side(), Some(Side::Source));
+/// assert_eq!(error.chain(), "failed to read blob: connection reset by peer");
+///
+/// let file = Error::io("failed to open index.json", std::io::ErrorKind::PermissionDenied.into());
+/// assert!(file.find::<std::io::Error>().is_some());
+/// ```
 pub struct Error(Box<Inner>);
 
 // The fields are boxed in `Error`, so that a `Result` with a small value stays small.

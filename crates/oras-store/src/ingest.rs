@@ -10,11 +10,12 @@ use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
 use crate::{ByteStream, Error, ErrorKind, Pushed, Result, Target, UnhashedContent};
 
-/// Reads a range of the bytes that were written to an [`Ingest`], unverified. The stream ends early if fewer bytes were
-/// written, and may be empty after the ingest is committed or dropped.
+/// Reads a range of the bytes that were written to an [`Ingest`], unverified. A proxy sends them to its clients while
+/// it downloads more. The stream ends early if fewer bytes were written, and may be empty after the ingest is committed
+/// or dropped.
 pub type ReadBack = Arc<dyn Fn(Range<u64>) -> ByteStream + Send + Sync>;
 
-/// The bytes that were written to an [`Ingest`].
+/// The bytes that were written to an [`Ingest`]. A server reads from it how much of an upload has arrived.
 pub struct Written {
     /// The number of bytes.
     pub size: u64,
@@ -22,7 +23,8 @@ pub struct Written {
     pub read_back: Option<ReadBack>,
 }
 
-/// What [`IngestTarget::begin`] begins.
+/// What [`IngestTarget::begin`] begins: the media type, the algorithm of the digest, and a name for a write that can be
+/// resumed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IngestOptions<'a> {
@@ -51,7 +53,7 @@ impl IngestOptions<'_> {
     }
 }
 
-/// The name of a write, by which a later call can resume it.
+/// The name of a write, by which a later call can resume it. It is a field of [`IngestOptions`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IngestName<'a> {
     /// The write has no name, and its bytes are deleted if the [`Ingest`] is dropped.
@@ -111,6 +113,29 @@ pub trait Ingest: Send {
 }
 
 /// A target that content can be written to before its digest is known.
+///
+/// ```
+/// use futures::StreamExt;
+/// use oras_store::spec::{Descriptor, MediaType};
+/// use oras_store::{Ingest, IngestName, IngestOptions, IngestTarget, ReadBack, Result, Written};
+///
+/// /// Stores an upload, which a later call resumes by its name if this one is interrupted.
+/// async fn store_upload(store: &dyn IngestTarget, pieces: Vec<bytes::Bytes>) -> Result<Descriptor> {
+///     let options = IngestOptions::new(MediaType::OCTET_STREAM).name(IngestName::New("upload7"));
+///     let mut upload: Box<dyn Ingest> = store.begin(options).await?;
+///     upload.write(pieces).await?;
+///     // A proxy sends the bytes to its clients while it receives more.
+///     let Written { size, read_back } = upload.pause();
+///     let read_back: Option<ReadBack> = read_back;
+///     if let Some(read) = read_back {
+///         let mut stream = read(0..size);
+///         while let Some(chunk) = stream.next().await {
+///             println!("{} bytes", chunk?.len());
+///         }
+///     }
+///     upload.commit(None).await
+/// }
+/// ```
 #[async_trait]
 pub trait IngestTarget: Target {
     /// Begins a write, or resumes one.

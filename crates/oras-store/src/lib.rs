@@ -1,5 +1,8 @@
 //! The contract between ORAS stores.
 //!
+//! Use this crate to write a store of your own, or a function that works with every store: a registry, an OCI layout or
+//! memory.
+//!
 //! A [`Source`] resolves references and reads content. A [`Target`] stores [`Content`] and tags it. The other traits
 //! are optional: a [`ReadStore`] also lists tags and finds referrers, an [`IngestTarget`] also takes content whose
 //! digest is not known yet, and a [`Store`] is both and deletes. A function requires in its bound what it needs.
@@ -69,5 +72,19 @@ pub use bytes;
 pub use futures;
 pub use oras_spec as spec;
 
-/// A stream of bytes. The first error ends it.
+/// A stream of bytes, as [`Content::reader`] and [`Source::fetch`] return it. The first error ends it.
+///
+/// ```
+/// use futures::TryStreamExt;
+/// use oras_store::{ByteStream, Result};
+///
+/// /// Counts the bytes of a stream.
+/// async fn count(mut stream: ByteStream) -> Result<usize> {
+///     let mut count = 0;
+///     while let Some(chunk) = stream.try_next().await? {
+///         count += chunk.len();
+///     }
+///     Ok(count)
+/// }
+/// ```
 pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;

@@ -1,6 +1,6 @@
 //! The outcome of a push.
 
-/// The outcome of [`Target::push`](crate::Target::push).
+/// The outcome of [`Target::push`](crate::Target::push). Programs use it to report what a push transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// The bytes were transferred.

@@ -12,6 +12,18 @@ use crate::{ByteStream, Origin, Result};
 ///
 /// Callers read through [`Content`](crate::Content), which verifies the bytes. [`Source::fetch`] returns unverified
 /// bytes. All methods may be called concurrently, and content can be read any number of times.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras_store::{Content, Result, Source};
+///
+/// /// Reads the manifest that `tag` names.
+/// async fn manifest(source: Arc<dyn Source>, tag: &str) -> Result<bytes::Bytes> {
+///     let descriptor = source.resolve(tag).await?;
+///     Content::from_source(source, descriptor).bytes(oras_store::MAX_MANIFEST_SIZE).await
+/// }
+/// ```
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Returns the descriptor that `reference`, a tag or the text of a digest, names in this store.

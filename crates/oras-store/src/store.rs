@@ -7,6 +7,21 @@ use oras_spec::{Descriptor, MediaType};
 use crate::{IngestTarget, Result, Source};
 
 /// A source that also finds referrers and lists tags: everything that can be read from a repository.
+///
+/// ```
+/// use futures::TryStreamExt;
+/// use oras_store::{ReadStore, Result};
+///
+/// /// Prints each tag with the number of its referrers.
+/// async fn list(store: &dyn ReadStore) -> Result<()> {
+///     let mut tags = store.tags_after(None);
+///     while let Some(tag) = tags.try_next().await? {
+///         let referrers = store.predecessors(&store.resolve(&tag).await?, None).await?;
+///         println!("{tag}: {} referrers", referrers.len());
+///     }
+///     Ok(())
+/// }
+/// ```
 #[async_trait]
 pub trait ReadStore: Source {
     /// Returns the manifests and indexes whose `subject` is `node`, each once, with its artifact type and annotations.
@@ -29,7 +44,7 @@ pub trait ReadStore: Source {
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
 }
 
-/// What [`Store::delete`] deletes.
+/// What [`Store::delete`] deletes: content with all of its tags, or only a tag.
 #[derive(Clone, Copy, Debug)]
 pub enum DeleteTarget<'a> {
     /// The content of a descriptor, every tag that names it, and its entry in the list of referrers of its subject.
@@ -39,7 +54,18 @@ pub enum DeleteTarget<'a> {
     Tag(&'a str),
 }
 
-/// A store with every operation of a repository in a registry.
+/// A store with every operation of a repository in a registry. Functions that also delete require it in their bound.
+///
+/// ```
+/// use oras_store::{DeleteTarget, Result, Store};
+///
+/// /// Removes a tag, then deletes the manifest that it named and its other tags.
+/// async fn delete(store: &dyn Store, tag: &str) -> Result<()> {
+///     let manifest = store.resolve(tag).await?;
+///     store.delete(DeleteTarget::Tag(tag)).await?;
+///     store.delete(DeleteTarget::Content(&manifest)).await
+/// }
+/// ```
 #[async_trait]
 pub trait Store: ReadStore + IngestTarget {
     /// Deletes content or a tag.

@@ -5,7 +5,7 @@ use oras_spec::{Descriptor, Digest};
 
 use crate::{Content, Error, ErrorKind, Pushed, Result};
 
-/// What [`Target::push`] does besides storing the content.
+/// What [`Target::push`] does besides storing the content. The mode of a blob is always [`PushMode::Untagged`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushMode<'a> {
     /// Stores a blob, or a manifest without a tag.
@@ -34,6 +34,21 @@ pub enum PushMode<'a> {
 ///
 /// All methods may be called concurrently. Concurrent pushes of the same content all succeed, and concurrent pushes of
 /// different manifests and tags lose no tag. A store may require children before their parents.
+///
+/// ```
+/// use oras_store::{Content, PushMode, Pushed, Result, Target};
+///
+/// /// Stores blobs and the manifest that lists them. Returns the number of blobs that were transferred.
+/// async fn store(target: &dyn Target, blobs: &[Content], manifest: &Content) -> Result<usize> {
+///     let mut transferred = 0;
+///     for blob in blobs {
+///         let outcome = target.push(blob, PushMode::Untagged).await?;
+///         transferred += usize::from(outcome == Pushed::Copied);
+///     }
+///     target.push(manifest, PushMode::Tagged("v1")).await?;
+///     Ok(transferred)
+/// }
+/// ```
 #[async_trait]
 pub trait Target: Send + Sync {
     /// Returns true if the store has the content of `descriptor`, and false if it does not have it, which is no error.

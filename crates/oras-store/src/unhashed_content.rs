@@ -9,7 +9,7 @@ use oras_spec::MediaType;
 use crate::progress::{Progress, ProgressUpdate};
 use crate::{ByteStream, Result};
 
-/// Opens a stream of the bytes from an offset to the end.
+/// Opens a stream of the bytes from an offset to the end. [`UnhashedContent::new`] takes one.
 pub type Opener = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Send + Sync>;
 
 /// Content whose size is known and whose digest is not. Cheap to clone.
@@ -17,6 +17,27 @@ pub type Opener = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Se
 /// [`IngestTarget::ingest`](crate::IngestTarget::ingest) stores it and computes the digest. The content can be opened
 /// any number of times. Every [`Opener`] call must return the same bytes or an error, so an opener of a file fails if
 /// the file changed.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use futures::{FutureExt, StreamExt, stream};
+/// use oras_store::spec::MediaType;
+/// use oras_store::{IngestTarget, Opener, Pushed, Result, UnhashedContent};
+///
+/// /// Stores a file in one pass: it is hashed while it is sent.
+/// async fn store_file(store: &dyn IngestTarget, path: std::path::PathBuf) -> Result<()> {
+///     let size = std::fs::metadata(&path).map_err(|error| oras_store::Error::io("failed to open", error))?.len();
+///     let opener: Opener = Arc::new(move |offset| {
+///         let bytes = std::fs::read(&path).map_err(|error| oras_store::Error::io("failed to read", error));
+///         let rest = bytes.map(|bytes| bytes::Bytes::from(bytes).slice(offset as usize..));
+///         async { Ok(stream::iter([rest]).boxed()) }.boxed()
+///     });
+///     let (layer, outcome) = store.ingest(&UnhashedContent::new(MediaType::LAYER_TAR, size, opener)).await?;
+///     println!("{}: {}", layer.digest, if outcome == Pushed::Existed { "exists" } else { "stored" });
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct UnhashedContent {
     /// The media type of the content.

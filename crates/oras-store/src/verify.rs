@@ -7,6 +7,25 @@ use oras_spec::{Descriptor, Digest, Hasher};
 use crate::{ByteStream, Error, ErrorKind, Result};
 
 /// Verifies bytes against a descriptor: pass all bytes to [`Verifier::update`], then call [`Verifier::finish`].
+///
+/// Use it for bytes that do not come from [`Content::reader`](crate::Content::reader), which verifies by itself.
+///
+/// ```
+/// use oras_store::spec::{Descriptor, MediaType};
+/// use oras_store::{ErrorKind, Verifier};
+///
+/// # fn main() -> oras_store::Result<()> {
+/// let descriptor = Descriptor::of(MediaType::LAYER_TAR, b"hello world\n");
+/// let mut verifier = Verifier::new(&descriptor)?;
+/// verifier.update(b"hello ")?;
+/// let mut other = verifier.clone();
+/// verifier.update(b"world\n")?;
+/// verifier.finish()?;
+///
+/// other.update(b"w0rld\n")?;
+/// assert_eq!(other.finish().unwrap_err().kind(), ErrorKind::DigestMismatch);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Verifier {
     expected: Digest,

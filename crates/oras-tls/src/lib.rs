@@ -1,4 +1,20 @@
 //! TLS parts that client and server share: the cryptography provider, PEM files and error messages.
+//!
+//! The crates `oras-remote` and `oras-serve` use these functions. Use them in a program that reads certificates and
+//! should report problems with the same words.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use oras_tls::{FileError, FileErrorKind, PemSource, certificates};
+//!
+//! let missing: FileError = certificates(Path::new("missing.pem")).unwrap_err();
+//! assert_eq!(missing.kind(), FileErrorKind::Missing);
+//! println!("{}: {}", missing.path().display(), missing.reason());
+//!
+//! let not_pem = certificates(PemSource::Bytes(b"hello".to_vec())).unwrap_err();
+//! assert_eq!(not_pem.kind(), FileErrorKind::NoCertificatePem);
+//! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -19,7 +19,8 @@ const MAX_FILE: u64 = 16 << 20;
 /// The name of PEM data in memory in messages.
 const IN_MEMORY: &str = "PEM in memory";
 
-/// PEM data, in a file or in memory. `Debug` hides the data, which may be a private key.
+/// PEM data, in a file or in memory, which the functions of this crate read. `Debug` hides the data, which may be a
+/// private key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PemSource {
@@ -88,7 +89,7 @@ impl From<&[u8]> for PemSource {
     }
 }
 
-/// A file that can't be used, and the reason.
+/// A file that can't be used, and the reason. `Display` prints both.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct FileError {
@@ -97,7 +98,7 @@ pub struct FileError {
     kind: FileErrorKind,
 }
 
-/// The kind of fault of a file, for callers that have their own message for it.
+/// The kind of fault of a file, for callers that have their own message for it. [`FileError::kind`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileErrorKind {
     /// The file does not exist.
