@@ -2,7 +2,17 @@
 
 use oras_store::{Error, ErrorKind, Result};
 
-/// A path with an optional media type.
+/// A path with an optional media type. A program parses the file arguments of its command line with it.
+///
+/// ```
+/// use oras_files::FileReference;
+///
+/// # fn main() -> oras_files::store::Result<()> {
+/// let file = FileReference::parse("hi.txt:text/plain")?;
+/// assert_eq!(file.path, "hi.txt");
+/// assert_eq!(file.media_type.as_deref(), Some("text/plain"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileReference {
     /// The path, as typed.

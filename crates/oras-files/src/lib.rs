@@ -1,5 +1,7 @@
 //! Files and directories as layers of an artifact, and back.
 //!
+//! Use this crate to push files of a disk to any store, or to pull an artifact into a directory safely.
+//!
 //! [`Collection`] turns paths into nodes: it hashes a file in place and packs a directory into a gzipped tar with
 //! reproducible bytes. [`FileTarget`] turns nodes into paths: it stages and verifies everything first and publishes it
 //! in one step, so a failed pull leaves existing files untouched.

@@ -32,7 +32,8 @@ const SHORT_CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 oras_store::inherent_read_methods!(Layout);
 oras_store::inherent_write_methods!(Layout);
 
-/// An OCI image layout in a directory. Clones share caches and options.
+/// An OCI image layout in a directory. It is a [`Store`](oras_store::Store), to keep artifacts on a disk. Clones share
+/// caches and options.
 ///
 /// Any number of handles and processes may read and write one layout at the same time.
 #[derive(Clone, Debug)]

@@ -3,6 +3,19 @@
 use crate::layout_files::TagRule;
 
 /// The options of a layout. A handle and its clones share them.
+///
+/// ```
+/// use oras_layout::{Layout, LayoutOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_layout::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// // A cache of at most 10 GiB.
+/// let options = LayoutOptions::default().size_limit(10 << 30).link_blobs(false);
+/// let cache = Layout::open_or_create_with(directory.path().join("cache"), options).await?;
+/// assert_eq!(cache.size_limit(), Some(10 << 30));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LayoutOptions {

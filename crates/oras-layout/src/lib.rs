@@ -1,5 +1,7 @@
 //! OCI image layouts on disk as a store (image-spec, image-layout.md).
 //!
+//! Use this crate to keep artifacts on a disk, or to read and write the layouts of other tools, without a network.
+//!
 //! A [`Layout`] is a directory with `oci-layout`, `index.json` and `blobs/`, which every OCI tool can read. Blobs are
 //! staged, verified, flushed and renamed. `index.json` is replaced atomically under a lock that all processes share, so
 //! parallel writers lose no changes, and a process that is killed at any point leaves a readable layout.

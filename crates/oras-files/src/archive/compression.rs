@@ -10,7 +10,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use oras_spec::MediaType;
 use oras_store::{Error, ErrorKind, Result};
 
-/// The compression of a packed directory.
+/// The compression of a packed directory. It is a field of [`DirectoryOptions`](crate::DirectoryOptions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// No compression.

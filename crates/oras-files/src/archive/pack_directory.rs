@@ -14,7 +14,19 @@ use super::parallel_compression::{self, BlockWriter, PackedDirectory};
 use super::tar_writer;
 use crate::title::title_of;
 
-/// The options for packing directories.
+/// The options for packing directories. [`Collection::directories`](crate::Collection::directories) sets them.
+///
+/// ```
+/// use oras_files::{Collection, Compression, DirectoryOptions};
+///
+/// # fn main() -> oras_files::store::Result<()> {
+/// // Zstandard, and no time in the archive is later than 2024.
+/// let options = DirectoryOptions::default().compression(Compression::new("zstd", Some(9))?).latest(1_735_689_599);
+/// assert_eq!(options.compression, Compression::Zstd(9));
+/// let collection = Collection::new().directories(options);
+/// # let _ = collection;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirectoryOptions {

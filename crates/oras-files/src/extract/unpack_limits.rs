@@ -7,7 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, ErrorKind};
 
-/// The limits for unpacking one archive, so that a small download cannot fill the disk.
+/// The limits for unpacking one archive, so that a small download cannot fill the disk. A program with little space
+/// lowers them:
+///
+/// ```
+/// use oras_files::store::Error;
+/// use oras_files::{LimitExceeded, PullOptions, UnpackLimits};
+///
+/// let limits = UnpackLimits::default().size(1 << 30).entries(10_000);
+/// let options = PullOptions::default().unpack(limits);
+/// assert_eq!(options.unpack.size, 1 << 30);
+///
+/// /// Returns true if a pull failed because of the limits.
+/// fn is_too_large(error: &Error) -> bool {
+///     error.find::<LimitExceeded>().is_some()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnpackLimits {

@@ -18,7 +18,7 @@ use super::staged_item::StagedItem;
 use super::title_path::Destinations;
 use crate::title::clean;
 
-/// A directory that titled content is pulled into.
+/// A directory that titled content is pulled into. It is a [`Target`], so any copy can write to it.
 ///
 /// Nothing is visible before [`FileTarget::commit`]; dropping the target deletes the staged files. Content without a
 /// title is neither read nor written.

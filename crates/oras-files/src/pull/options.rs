@@ -2,7 +2,15 @@
 
 use crate::extract::UnpackLimits;
 
-/// The options for writing files.
+/// The options for writing files. [`FileTarget::new`](crate::FileTarget::new) takes them.
+///
+/// ```
+/// use oras_files::{FileTarget, PullOptions};
+///
+/// let options = PullOptions::default().keep_old_files(true).preserve_permissions(true);
+/// let target = FileTarget::new("out".into(), options);
+/// # let _ = target;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PullOptions {

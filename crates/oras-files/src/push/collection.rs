@@ -19,6 +19,37 @@ use crate::cancel::CancelOnDrop;
 
 /// Files, directories and bytes as a source of nodes. Only packed directories and content that can be read only once
 /// are copied.
+///
+/// [`Collection::add`] reads a path at once. A push of many files prepares all of them first, and sends large ones
+/// while they are hashed:
+///
+/// ```
+/// use std::path::PathBuf;
+/// use std::sync::Arc;
+///
+/// use oras_files::store::futures::FutureExt;
+/// use oras_files::store::spec::Descriptor;
+/// use oras_files::store::{IngestTarget, Result};
+/// use oras_files::{Collection, Prepared};
+///
+/// /// Stores files in their order as layers, and returns the layers.
+/// async fn store(files: &[PathBuf], target: &dyn IngestTarget) -> Result<Vec<Descriptor>> {
+///     let (collection, mut layers) = (Collection::new(), Vec::new());
+///     for path in files {
+///         let title = oras_files::title_of(&path.display().to_string());
+///         layers.push(match collection.prepare(&title, path, None).await? {
+///             Prepared::Described(layer) => layer,
+///             Prepared::Scanned(scanned) if scanned.is_large() => {
+///                 let progress = Arc::new(|bytes| println!("{bytes} bytes"));
+///                 let known_layers = async { Arc::from([]) }.boxed();
+///                 collection.send(scanned, target, progress, known_layers).await?.0
+///             }
+///             Prepared::Scanned(scanned) => collection.describe(scanned).await?,
+///         });
+///     }
+///     Ok(layers)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Collection {
     titles: Titles,
@@ -30,7 +61,8 @@ pub struct Collection {
     packing: Semaphore,
 }
 
-/// A file or directory with a claimed title.
+/// A file or directory with a claimed title. [`Collection::prepare`] returns it, so that a caller sends large files
+/// while they are hashed.
 #[derive(Debug)]
 pub enum Prepared {
     /// The file or directory was read and added to the collection.

@@ -24,6 +24,9 @@ const LARGE: u64 = 8 << 20;
 
 /// A file or directory that was scanned but not read. It reserves its title. Dropping it releases the title and
 /// cancels the work on it.
+///
+/// [`Collection::describe`](crate::Collection::describe) or [`Collection::send`](crate::Collection::send) adds it to
+/// its collection.
 #[derive(Debug)]
 pub struct ScannedPath {
     pub(crate) path: PathBuf,

@@ -19,7 +19,8 @@ use crate::size_limits;
 /// Content of at most this size in bytes is fetched into memory while other content is written.
 const SMALL: u64 = 1024 * 1024;
 
-/// A tar archive that becomes an OCI image layout. It cannot be read before it is finished.
+/// A tar archive that becomes an OCI image layout. It cannot be read before it is finished. Use it as the target of a
+/// copy, such as a backup.
 ///
 /// Content is written to the archive as it arrives, each digest once, without a temporary copy. One blob is
 /// written at a time. While it is written, small content is fetched into bounded memory. Content that fails

@@ -16,7 +16,26 @@ use super::tar_header::BLOCK;
 /// The maximum size of PAX records and of a long name. Go's reader has the same limit.
 const MAX_RECORDS: u64 = 1024 * 1024;
 
-/// The reason why a file cannot be read as a tar archive.
+/// The reason why a file cannot be read as a tar archive. A program finds it in the error of [`Archive::open`], for
+/// example to propose the tool that decompresses the file.
+///
+/// [`Archive::open`]: crate::Archive::open
+///
+/// ```
+/// use oras_layout::{Archive, NotTar};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("layout.tar.gz");
+/// # std::io::Write::write_all(&mut std::fs::File::create(&path)?, &[0x1f, 0x8b, 8, 0])?;
+/// let error = Archive::open(path).await.unwrap_err();
+/// match error.find::<NotTar>() {
+///     Some(NotTar::Compressed(tool)) => println!("decompress the archive with {tool} first"),
+///     _ => println!("{}", error.chain()),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotTar {
     /// The file ends in the middle of an entry, or is too short to contain one.

@@ -22,7 +22,21 @@ use crate::index::{Index, IndexChange};
 use crate::layout::Layout;
 use crate::size_limits::MAX_STORED_MANIFEST;
 
-/// The options of [`Layout::collect_garbage`].
+/// The options of [`Layout::collect_garbage`]. [`GarbageOptions::after`] makes them, and setters change them.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use oras_layout::{CollectedGarbage, GarbageOptions, Layout};
+///
+/// /// Deletes content without a tag that was not used for a day.
+/// async fn delete_untagged(layout: &Layout) -> oras_layout::store::Result<()> {
+///     let options = GarbageOptions::after(Duration::from_secs(86_400)).untagged(true);
+///     let CollectedGarbage { blobs, bytes, manifests } = layout.collect_garbage(options).await?;
+///     println!("{blobs} blobs with {bytes} bytes, {manifests} manifests");
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct GarbageOptions {
@@ -57,7 +71,7 @@ impl std::fmt::Debug for GarbageOptions {
     }
 }
 
-/// What [`Layout::collect_garbage`] deleted.
+/// What [`Layout::collect_garbage`] deleted. Programs report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CollectedGarbage {
     /// The number of deleted blobs, including manifests.
