@@ -19,7 +19,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::json;
 
-/// An error while editing annotations. The original text is unchanged.
+/// An error of [`annotate`]. It says whether the document or the edit is at fault.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     /// The document is not a JSON object, or it has duplicate keys.

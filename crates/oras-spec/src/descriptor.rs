@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::json::null_is_default;
 use crate::{Digest, MediaType, Platform, annotation};
 
-/// The media type, digest and size of a piece of content.
+/// The media type, digest and size of a piece of content. Manifests list their children as descriptors, and stores find
+/// and verify content by its descriptor.
 ///
 /// JSON uses the field order of the Go tool and omits empty fields. Two descriptors of the same content can differ
 /// in all fields but `digest`, so compare digests to compare content.

@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A media type. It may be any text, because descriptors with unknown media types are kept unchanged.
+/// A media type, which names the format of content in descriptors and manifests. It may be any text, because
+/// descriptors with unknown media types are kept unchanged.
 ///
 /// Parsing accepts only well-formed types; [`MediaType::new`] accepts any text.
 ///

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::null_is_default;
 
-/// The platform on which an image runs. Missing `os` and `architecture` are empty strings, as in the Go tool.
+/// The platform on which an image runs. An index lists one for each image, so that clients select theirs. Missing `os`
+/// and `architecture` are empty strings, as in the Go tool.
 ///
 /// ```
 /// use oras_spec::{Platform, PlatformError};

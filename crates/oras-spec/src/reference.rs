@@ -12,7 +12,8 @@ use std::str::FromStr;
 
 use crate::{Digest, DigestError};
 
-/// A parsed reference. `Display` writes the digest, or else the tag.
+/// A parsed reference, which names a repository or an artifact in a registry. `Display` writes the digest, or else the
+/// tag.
 ///
 /// ```
 /// use oras_spec::{Reference, ReferenceError};

@@ -12,7 +12,8 @@ use crate::progress::{Progress, ProgressUpdate};
 use crate::verify::verified;
 use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
 
-/// The bytes of one descriptor, in memory or in a source. Cheap to clone.
+/// The bytes of one descriptor, in memory or in a source. Pushes and copies pass content between stores with it. Cheap
+/// to clone.
 ///
 /// Content can be opened any number of times and from any offset, so that a request body can be replayed or resumed.
 /// Content from [`Content::once`] can be opened only once. [`Content::reader`] and [`Content::bytes`] always verify

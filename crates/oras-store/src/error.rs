@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of a store operation. Other crates of ORAS return it, too.
+/// The result of a store operation. Stores of your own return it, as all crates of ORAS do.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Any error, as the source of another. [`Error::with_source`] and [`Error::from_source`] accept it.

@@ -24,7 +24,7 @@ pub struct Written {
 }
 
 /// What [`IngestTarget::begin`] begins: the media type, the algorithm of the digest, and a name for a write that can be
-/// resumed.
+/// resumed. [`IngestOptions::new`] is enough for a write that the program completes itself.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IngestOptions<'a> {
@@ -80,7 +80,8 @@ impl<'a> IngestName<'a> {
     }
 }
 
-/// Content that is being written to a store. No reader sees it before [`Ingest::commit`].
+/// Content that is being written to a store, as a server does with an upload. No reader sees it before
+/// [`Ingest::commit`].
 ///
 /// If it is dropped, its bytes are deleted, except those of a write with a name.
 #[async_trait]
@@ -112,7 +113,8 @@ pub trait Ingest: Send {
     async fn abort(self: Box<Self>) {}
 }
 
-/// A target that content can be written to before its digest is known.
+/// A target that content can be written to before its digest is known. A server stores uploads with it, and a push
+/// sends a large file while it is hashed.
 ///
 /// ```
 /// use futures::StreamExt;

@@ -8,7 +8,7 @@ use oras_spec::Descriptor;
 
 use crate::{ByteStream, Origin, Result};
 
-/// A store that content can be read from.
+/// A store that content can be read from. Copies and readers of artifacts require it of their source.
 ///
 /// Callers read through [`Content`](crate::Content), which verifies the bytes. [`Source::fetch`] returns unverified
 /// bytes. All methods may be called concurrently, and content can be read any number of times.

@@ -6,7 +6,8 @@ use oras_spec::{Descriptor, MediaType};
 
 use crate::{IngestTarget, Result, Source};
 
-/// A source that also finds referrers and lists tags: everything that can be read from a repository.
+/// A source that also finds referrers and lists tags: everything that can be read from a repository. Backups, mirrors
+/// and servers read from it.
 ///
 /// ```
 /// use futures::TryStreamExt;

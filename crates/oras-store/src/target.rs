@@ -25,7 +25,7 @@ pub enum PushMode<'a> {
     AddTag(&'a str),
 }
 
-/// A store that content can be written to.
+/// A store that content can be written to. Pushes and copies require it of their destination.
 ///
 /// A push is atomic. After success the content is verified, visible and, where the store can guarantee it, durable.
 /// After an error, or if the future is dropped at any point, new content is not visible, existing content and tags are

@@ -12,7 +12,7 @@ use crate::{ByteStream, Result};
 /// Opens a stream of the bytes from an offset to the end. [`UnhashedContent::new`] takes one.
 pub type Opener = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Send + Sync>;
 
-/// Content whose size is known and whose digest is not. Cheap to clone.
+/// Content whose size is known and whose digest is not, such as a file that is hashed while it is sent. Cheap to clone.
 ///
 /// [`IngestTarget::ingest`](crate::IngestTarget::ingest) stores it and computes the digest. The content can be opened
 /// any number of times. Every [`Opener`] call must return the same bytes or an error, so an opener of a file fails if

@@ -25,7 +25,8 @@ use crate::size_limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
 oras_store::inherent_read_methods!(Archive);
 
 /// An OCI image layout in an uncompressed tar archive, which is read in place: nothing is unpacked, and any number of
-/// blobs can be read at the same time, from any offset. Clones share the open file.
+/// blobs can be read at the same time, from any offset. Use it to pull or restore from a backup. Clones share the open
+/// file.
 ///
 /// The archive must not change while it is open. Names may begin with `./`. If several entries have one name, the
 /// last one counts. Names that are absolute or contain `..` are ignored, and a link in place of a file is refused.
