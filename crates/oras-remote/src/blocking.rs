@@ -34,8 +34,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::client::Client;
 use crate::client_options::ClientOptions;
 
-/// A repository of a registry, whose functions block the calling thread. Cheap to clone; clones share connections and
-/// tokens.
+/// A repository of a registry, whose functions block the calling thread. Use it to push and pull in a program without
+/// async code. Cheap to clone; clones share connections and tokens.
 #[derive(Clone)]
 pub struct Repository {
     repository: crate::Repository,

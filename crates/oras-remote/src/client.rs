@@ -22,7 +22,8 @@ use crate::http::endpoint::Endpoint;
 /// The most distinct warnings that one client passes to its handler. Bounds the memory that registries can fill.
 const MAX_WARNINGS: usize = 1000;
 
-/// A client for any number of registries. Cheap to clone; clones share connections and tokens.
+/// A client for any number of registries, from which repositories are opened. A program usually has one. Cheap to
+/// clone; clones share connections and tokens.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,

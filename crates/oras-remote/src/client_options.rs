@@ -20,9 +20,10 @@ use crate::http::retry::RetryPolicy;
 use oras_store::setters;
 
 /// Receives the registry and the text of a warning that it sent (distribution-spec, "Warnings").
+/// [`ClientOptions::warnings`] sets it.
 pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// How a registry stores referrers.
+/// How a registry stores referrers. Set it for a registry whose support is detected wrongly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReferrersMode {
@@ -35,7 +36,7 @@ pub enum ReferrersMode {
     Tag,
 }
 
-/// The version of HTTP.
+/// The version of HTTP. [`ClientOptions::http_version`] sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpVersion {

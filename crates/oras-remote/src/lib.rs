@@ -1,5 +1,7 @@
 //! A client of OCI registries. A repository of a registry is a store.
 //!
+//! Use this crate to read artifacts from a registry, to push them, and to copy them to and from other stores.
+//!
 //! ```no_run
 //! use oras_remote::store::futures::TryStreamExt;
 //! use oras_remote::{Client, ClientOptions};

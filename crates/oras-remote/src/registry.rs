@@ -11,7 +11,22 @@ use crate::http::endpoint::Endpoint;
 use crate::http::paging::List;
 use crate::http::request::Request;
 
-/// A registry: its availability and its list of repositories.
+/// A registry: its availability and its list of repositories. A [`Repository`](crate::Repository) has the content.
+///
+/// ```no_run
+/// use oras_remote::store::futures::TryStreamExt;
+/// use oras_remote::{Client, ClientOptions, Registry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_remote::store::Result<()> {
+/// let registry = Registry::new(&Client::new(ClientOptions::default())?, "localhost:5000")?;
+/// registry.ping().await?;
+/// let mut repositories = registry.repositories(None);
+/// while let Some(name) = repositories.try_next().await? {
+///     println!("{name}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
     client: Client,

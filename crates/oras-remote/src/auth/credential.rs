@@ -9,7 +9,7 @@ use oras_store::{Error, ErrorKind, Result};
 use crate::auth::secret::Secret;
 use crate::http::endpoint::registry_host;
 
-/// A credential for a registry or its token server.
+/// A credential for a registry or its token server. A [`CredentialStore`] returns it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Credential {
     /// A user name and a password or access key.
@@ -32,12 +32,31 @@ impl Credential {
     }
 }
 
-/// A store of credentials by server.
+/// A store of credentials by server. Implement it to read them from the program's own secret store.
 ///
 /// A client looks up a credential when a registry asks for one. The key is the host of the registry as
 /// [`Reference::host`](oras_spec::Reference::host) returns it, with the port if the reference has one: `ghcr.io`,
 /// `localhost:5000`. The key of Docker Hub, whose references begin with `docker.io`, is `registry-1.docker.io`. A
 /// client never looks up the name of a token server or of a server to which a registry redirects.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use oras_remote::store::Result;
+/// use oras_remote::{ClientOptions, Credential, CredentialStore, Secret};
+///
+/// /// Reads tokens from the secret store of the program.
+/// struct Vault;
+///
+/// #[async_trait]
+/// impl CredentialStore for Vault {
+///     async fn get(&self, server: &str, _repository: Option<&str>) -> Result<Option<Credential>> {
+///         let token: Secret = format!("token for {server}").into();
+///         Ok(Some(Credential::Access(token)))
+///     }
+/// }
+/// let options = ClientOptions::default().credentials(Vault);
+/// # let _ = options;
+/// ```
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
     /// Returns the credential for `server`, or for its `repository` if the store distinguishes repositories.
@@ -79,7 +98,17 @@ impl<T: CredentialStore + ?Sized> CredentialStore for Arc<T> {
     }
 }
 
-/// A store without credentials.
+/// A store without credentials. It is the default of [`ClientOptions`](crate::ClientOptions), and replaces the
+/// credentials of options that come from elsewhere:
+///
+/// ```no_run
+/// use oras_remote::{Anonymous, ClientOptions};
+///
+/// # fn main() -> oras_remote::store::Result<()> {
+/// let options = ClientOptions::from_env()?.credentials(Anonymous);
+/// # let _ = options;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Anonymous;
 
@@ -90,7 +119,8 @@ impl CredentialStore for Anonymous {
     }
 }
 
-/// A store of fixed credentials for named servers. Any other server gets none.
+/// A store of fixed credentials for named servers, for a program that gets them from its own configuration. Any other
+/// server gets none.
 ///
 /// ```
 /// use oras_remote::{Credential, StaticCredentials};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password or token. Wiped from memory when dropped, and hidden by `Debug`.
+/// A password or token of a [`Credential`](crate::Credential). Wiped from memory when dropped, and hidden by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 

@@ -19,13 +19,34 @@ const HUB: &str = "https://index.docker.io/v1/";
 const HUB_NAMES: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// Receives notices for the user: a helper that is not installed, a file that can't be read.
+/// [`DockerConfig::with_notices`] sets it.
 pub type NoticeHandler = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A credential store in one or more configuration files, of which the first is written.
+/// A credential store in one or more configuration files, of which the first is written. With it, a program uses the
+/// logins of `docker login` and `oras login`.
 ///
 /// The files are read for each request and need not exist. A key may be a server, or a server with the path of a
 /// repository or of its parents, as the containers tools write them; the longest match is used. Without a helper for
 /// a server, the credential is stored encoded but not encrypted, in a file that only its owner can read.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras_remote::{Credential, CredentialStore, DockerConfig, Keeper, Located, NoticeHandler};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_remote::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let notices: NoticeHandler = Arc::new(|text| eprintln!("{text}"));
+/// let config = DockerConfig::open(vec![directory.path().join("config.json")]).with_notices(notices);
+/// config.put("localhost:5000", &Credential::basic("user", "password")).await?;
+/// if let Some(Located { file, keeper, .. }) = config.locate("localhost:5000", None).await? {
+///     println!("logged in by {}", file.display());
+///     assert_eq!(keeper, Keeper::Entry("localhost:5000".into()));
+/// }
+/// config.erase("localhost:5000").await?;
+/// # Ok(()) }
+/// ```
 pub struct DockerConfig {
     paths: Vec<PathBuf>,
     fallbacks: Vec<PathBuf>,
@@ -34,7 +55,8 @@ pub struct DockerConfig {
     writing: Mutex<()>,
 }
 
-/// A credential and its location.
+/// A credential and its location. [`DockerConfig::locate`] returns it, so that a program can show where a login comes
+/// from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Located {
@@ -46,7 +68,7 @@ pub struct Located {
     pub keeper: Keeper,
 }
 
-/// Where a credential is stored.
+/// Where a credential is stored. It is a field of [`Located`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeper {
     /// The entry of `auths` with this key.

@@ -12,7 +12,8 @@ use serde::Deserialize;
 /// The maximum size of a file in bytes.
 const MAX_SIZE: u64 = 16 << 20;
 
-/// Rules for registries: their mirrors, their locations, and whether they are insecure or blocked.
+/// Rules for registries: their mirrors, their locations, and whether they are insecure or blocked. With
+/// [`RegistriesConf::system`], a client follows the rules of the machine.
 ///
 /// Short names are not supported, so other tables of the file are ignored.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +57,17 @@ pub(crate) struct RuleMatch<'a> {
     rest: &'a str,
 }
 
-/// A registry that `registries.conf` blocks; found in the chain of an error of kind `Denied`.
+/// A registry that `registries.conf` blocks; found in the chain of an error of kind `Denied`. It names the rule:
+///
+/// ```
+/// use oras_remote::RegistryBlocked;
+/// use oras_remote::store::Error;
+///
+/// /// Returns the file that an administrator has to change, if the registry is blocked.
+/// fn blocking_file(error: &Error) -> Option<&std::path::Path> {
+///     error.find::<RegistryBlocked>().map(|blocked| blocked.file.as_path())
+/// }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 #[error("registry {prefix} is blocked in {}", file.display())]

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The class of an address, which decides whether a registry may name it.
+/// The class of an address, which decides whether a registry may name it. [`AddressRefused`](crate::AddressRefused)
+/// contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressClass {
     /// An address on the internet.

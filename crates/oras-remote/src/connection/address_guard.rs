@@ -64,7 +64,20 @@ impl std::str::FromStr for AllowedHost {
     }
 }
 
-/// A registry named a host at a forbidden address; found in the chain of an error of kind `Denied`.
+/// A registry named a host at a forbidden address; found in the chain of an error of kind `Denied`. A program can
+/// propose to allow the host:
+///
+/// ```
+/// use oras_remote::store::Error;
+/// use oras_remote::{AddressClass, AddressRefused, AllowedHost};
+///
+/// /// Returns the entry for [`ClientOptions::allowed_hosts`](oras_remote::ClientOptions::allowed_hosts) that helps.
+/// fn entry(error: &Error) -> Option<AllowedHost> {
+///     let refused = error.find::<AddressRefused>()?;
+///     // Metadata services and the like stay forbidden.
+///     (refused.class != AddressClass::Forbidden).then(|| AllowedHost::new(&refused.host))
+/// }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("refusing to connect to {host} as {registry} asks: {address} is {class}")]
 pub struct AddressRefused {

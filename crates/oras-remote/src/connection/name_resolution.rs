@@ -9,6 +9,28 @@ use async_trait::async_trait;
 ///
 /// The client also resolves the hosts that a registry names in this way, and the names of HTTP proxies. The guard
 /// against private addresses ([`AddressClass`](crate::AddressClass)) checks the results like those of the system.
+///
+/// ```
+/// use std::net::{IpAddr, Ipv4Addr};
+///
+/// use async_trait::async_trait;
+/// use oras_remote::{ClientOptions, NameResolver};
+///
+/// /// Knows the registries of a test network.
+/// struct TestNetwork;
+///
+/// #[async_trait]
+/// impl NameResolver for TestNetwork {
+///     async fn resolve(&self, host: &str) -> std::io::Result<Vec<IpAddr>> {
+///         match host {
+///             "registry.test" => Ok(vec![Ipv4Addr::LOCALHOST.into()]),
+///             _ => Err(std::io::ErrorKind::NotFound.into()),
+///         }
+///     }
+/// }
+/// let options = ClientOptions::default().resolver(TestNetwork);
+/// # let _ = options;
+/// ```
 #[async_trait]
 pub trait NameResolver: Send + Sync {
     /// Returns the addresses of `host`. The client tries them in this order.
@@ -18,7 +40,8 @@ pub trait NameResolver: Send + Sync {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The address to connect to for a host and port.
+/// The address to connect to for a host and port. Use it to reach a registry whose name is not in the DNS yet, or to
+/// test one server behind a shared name. [`ClientOptions::resolve`](crate::ClientOptions) holds the overrides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolveOverride {

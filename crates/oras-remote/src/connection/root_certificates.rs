@@ -61,7 +61,16 @@ impl Default for RootCertificates {
     }
 }
 
-/// The certificate that a client shows to a registry, and its key.
+/// The certificate that a client shows to a registry, and its key. The option of the same name holds it:
+///
+/// ```
+/// use oras_remote::{ClientCertificate, ClientOptions};
+/// use std::path::Path;
+///
+/// let options = ClientOptions::default().client_certificate(Path::new("client.pem"), Path::new("client.key"));
+/// let expected = ClientCertificate::new(Path::new("client.pem"), Path::new("client.key"));
+/// assert_eq!(options.client_certificate, Some(expected));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientCertificate {

@@ -17,6 +17,16 @@ const MAX_CHUNK: u64 = 64 << 10;
 ///
 /// Each transfer books the time of its bytes and waits until the bookings before it have ended, so that transfers
 /// alternate and none starves. Manifests and other small bodies are not counted.
+///
+/// ```
+/// use oras_remote::{ClientOptions, RateLimit};
+///
+/// // Two clients share 10 MB/s.
+/// let limit = RateLimit::per_second(10_000_000);
+/// let one = ClientOptions::default().limit_rate(limit.clone());
+/// let other = ClientOptions::default().limit_rate(limit);
+/// # let _ = (one, other);
+/// ```
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     per_second: u64,

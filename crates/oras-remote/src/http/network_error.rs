@@ -16,6 +16,16 @@ use crate::http::response_error::reason;
 use crate::http::retry::{FailedAttempt, RetryAdvice};
 
 /// The error for a server that does not use the scheme of its address. It is a source of another error.
+///
+/// ```
+/// use oras_remote::store::Error;
+/// use oras_remote::{ServerRole, WrongScheme};
+///
+/// /// Returns true if the option `plain_http` would help.
+/// fn needs_plain_http(error: &Error) -> bool {
+///     error.find::<WrongScheme>() == Some(&WrongScheme::SpeaksHttp(ServerRole::Registry))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongScheme {
     /// The address begins with `https`, and the server speaks HTTP.
@@ -26,7 +36,8 @@ pub enum WrongScheme {
     SpeaksHttps(ServerRole),
 }
 
-/// The role of a server for the client.
+/// The role of a server for the client. A [`WrongScheme`] contains it: only the address of the registry comes from the
+/// user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerRole {
     /// The registry, whose address came from the user.

@@ -45,7 +45,17 @@ pub struct ResponseError {
     pub errors: Vec<ErrorEntry>,
 }
 
-/// The registry requires basic authentication and no credential was found.
+/// The registry requires basic authentication and no credential was found. A program that finds it asks the user to log
+/// in:
+///
+/// ```
+/// use oras_remote::MissingCredential;
+/// use oras_remote::store::Error;
+///
+/// fn should_log_in(error: &Error) -> bool {
+///     error.find::<MissingCredential>().is_some()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("basic credential not found")]
 pub struct MissingCredential;

@@ -33,6 +33,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// credentials and headers for the repository, only [`ClientOptions::mirror_credentials`] for its own name. The first
 /// failure of a mirror is reported as a warning. After any failure other than missing content, a mirror is not used
 /// again.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use oras_remote::store::ReadStore;
+/// use oras_remote::{Client, ClientOptions, Mirrored, RegistriesConf, Repository};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_remote::store::Result<()> {
+/// let options = ClientOptions::default().registries(RegistriesConf::system()?);
+/// let repository = Repository::open(&Client::new(options)?, "docker.io/library/alpine")?;
+/// // The repository itself, if no rule names it.
+/// let reader: Arc<dyn ReadStore> = Mirrored::reader(&repository)?;
+/// println!("{}", reader.resolve("3").await?.digest);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Mirrored {
     /// The repository itself, at its location.

@@ -19,7 +19,8 @@ use crate::repository::referrers::pending::PendingReferrers;
 oras_store::inherent_read_methods!(Repository);
 oras_store::inherent_write_methods!(Repository);
 
-/// A repository of a registry, as a store of manifests and blobs. Cheap to clone.
+/// A repository of a registry, as a store of manifests and blobs. Use it to push, pull and list the artifacts of one
+/// repository. Cheap to clone.
 ///
 /// Pushed blobs are streamed, and the registry verifies their digests. Whether the registry supports the referrers
 /// API is detected once and shared by all clones.

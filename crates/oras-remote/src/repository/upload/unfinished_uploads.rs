@@ -14,7 +14,7 @@ use crate::repository::upload::upload_state::{
 /// The maximum number of states in one list.
 const MAX_STATES: usize = 10_000;
 
-/// An interrupted upload.
+/// An interrupted upload. [`UnfinishedUploads::list`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfinishedUpload {
     /// Scheme, host and port of the registry.
@@ -34,6 +34,20 @@ pub struct UnfinishedUpload {
 /// ([`ClientOptions::unfinished_uploads`](crate::ClientOptions::unfinished_uploads)).
 ///
 /// Deleting a state is safe: a later run sends the whole blob, and the session at the registry expires.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use oras_remote::{UnfinishedUpload, UnfinishedUploads};
+///
+/// # fn main() -> oras_remote::store::Result<()> {
+/// let uploads = UnfinishedUploads::new("/var/lib/example/uploads");
+/// uploads.remove_older_than(Duration::from_secs(7 * 86_400))?;
+/// for UnfinishedUpload { repository, name, size, .. } in uploads.list()? {
+///     println!("{repository}: {name}, {size} bytes");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UnfinishedUploads {
     directory: PathBuf,
