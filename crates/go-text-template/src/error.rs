@@ -3,6 +3,14 @@
 use std::io;
 
 /// An error of parsing or rendering. Its `Display` is the message of Go's `text/template`.
+///
+/// ```
+/// use go_text_template::{Error, ErrorKind, Template};
+///
+/// let error: Error = Template::parse("output", "{{.size").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Parse);
+/// assert_eq!(error.to_string(), "template: output:1: unclosed action");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -11,7 +19,7 @@ pub struct Error {
     source: Option<io::Error>,
 }
 
-/// The stage that failed.
+/// The stage that failed. A program distinguishes a faulty template from output that cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -1,5 +1,7 @@
 //! Go's `text/template`, with the functions of [sprig] v3.3.0 that work on data.
 //!
+//! Use this crate to render templates that were written for Go, such as those of `--format` flags, in a Rust program.
+//!
 //! Templates written for Go render the same output here. The syntax, the printed form of values and the error messages
 //! with their positions are those of Go. The tests render hundreds of templates with both and compare every byte.
 //!

@@ -12,7 +12,23 @@ use crate::eval::executor::{self, Source};
 use crate::parse::parser;
 use crate::values::value::Value;
 
-/// A parsed template, which can be rendered any number of times and shared between threads.
+/// A parsed template, which can be rendered any number of times and shared between threads. A program parses the text
+/// that its user gives, and renders it with a [`Value`].
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// use go_text_template::{Template, Value};
+///
+/// # fn main() -> Result<(), go_text_template::Error> {
+/// // A clock of its own makes the output of a test the same on each day.
+/// let template = Template::parse("output", r#"{{.name}} {{now | date "2006-01-02"}}"#)?
+///     .with_clock(|| UNIX_EPOCH + Duration::from_secs(86_400))
+///     .with_local_zone("UTC");
+/// let data: Value = [("name", "web")].into_iter().collect();
+/// assert_eq!(template.render_to_string(&data)?, "web 1970-01-02");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Template(Source);
 

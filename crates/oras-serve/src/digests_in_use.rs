@@ -5,7 +5,8 @@ use std::sync::{Arc, Weak};
 use oras_spec::Digest;
 use parking_lot::Mutex;
 
-/// The digests that running requests rely on, in any repository. Clones share the list.
+/// The digests that running requests rely on, in any repository. [`Stores::maintain`](crate::Stores::maintain) must
+/// keep their content. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub struct DigestsInUse(Arc<Mutex<Vec<Weak<[Digest]>>>>);
 

@@ -11,7 +11,19 @@ use hyper::body::Frame;
 
 /// The reason why a body ended early.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
-/// The body of a response. The default is an empty body.
+/// The body of a response. [`Registry::respond`](crate::Registry::respond) returns it, and hyper and axum send it. The
+/// default is an empty body.
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use oras_serve::{Body, Registry};
+///
+/// /// Answers a request of any server on hyper.
+/// async fn answer(registry: &Registry, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
+///     registry.respond(request, Some(peer)).await
+/// }
+/// ```
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 pub(crate) type Request = http::Request<Body>;
 pub(crate) type Response = http::Response<Body>;

@@ -1,5 +1,7 @@
 //! An OCI registry server over any store, following the distribution-spec.
 //!
+//! Use this crate to serve artifacts from a program, or to test a client against a registry in the same process.
+//!
 //! [`Stores`] opens the store of each repository; [`PerRepository`] implements it with a closure. [`Server`] speaks
 //! HTTP: blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
 //! catalog, referrers, deletes. [`Registry`] is the same without a port of its own, for a program that serves it beside

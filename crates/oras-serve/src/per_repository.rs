@@ -13,7 +13,22 @@ use crate::stores::Stores;
 
 type Factory = Box<dyn Fn(String) -> BoxFuture<'static, Result<Arc<dyn Store>>> + Send + Sync>;
 
-/// One store for each repository, made when the repository is first written.
+/// One store for each repository, made when the repository is first written. It is the simplest implementation of
+/// [`Stores`], for stores that a closure can make from the name of the repository.
+///
+/// ```
+/// use oras_layout::Layout;
+/// use oras_serve::PerRepository;
+/// use std::sync::Arc;
+///
+/// // One layout for each repository; `hello` exists already.
+/// let stores = PerRepository::new(|name| async move {
+///     let path = std::path::Path::new("/var/lib/example").join(name);
+///     Ok(Arc::new(Layout::open_or_create(path).await?) as _)
+/// });
+/// let stores = stores.with_existing(["hello".to_owned()]);
+/// # let _ = stores;
+/// ```
 pub struct PerRepository {
     make: Factory,
     /// The store of an existing repository is `None` until it is first opened.

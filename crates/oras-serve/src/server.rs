@@ -14,7 +14,8 @@ use crate::registry::Registry;
 use crate::server_options::ServerOptions;
 use crate::stores::Stores;
 
-/// A registry server that listens on an address.
+/// A registry server that listens on an address. A program that has a server of its own uses a
+/// [`Registry`](crate::Registry) instead.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,

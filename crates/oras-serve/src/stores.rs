@@ -9,7 +9,44 @@ use oras_store::{ReadStore, Result, Store};
 use crate::api::warnings::Warnings;
 use crate::digests_in_use::DigestsInUse;
 
-/// The repositories of a server.
+/// The repositories of a server. A program implements it to decide which repositories exist and where they are stored;
+/// [`PerRepository`](crate::PerRepository) is a ready implementation.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use async_trait::async_trait;
+/// use oras_memory::Memory;
+/// use oras_serve::store::{ReadStore, Result, Store};
+/// use oras_serve::{DigestsInUse, Stores, Warnings};
+///
+/// /// A server with the single repository `hello`.
+/// struct Single(Memory);
+///
+/// #[async_trait]
+/// impl Stores for Single {
+///     async fn repository(&self, name: &str, warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>> {
+///         warnings.add("this repository is in memory");
+///         Ok((name == "hello").then(|| Arc::new(self.0.clone()) as _))
+///     }
+///
+///     async fn writable(&self, name: &str, _create: bool) -> Result<Option<Arc<dyn Store>>> {
+///         Ok((name == "hello").then(|| Arc::new(self.0.clone()) as _))
+///     }
+///
+///     async fn repositories(&self) -> Result<Vec<String>> {
+///         Ok(vec!["hello".to_owned()])
+///     }
+///
+///     async fn maintain(&self, in_use: &DigestsInUse) {
+///         let content = oras_serve::spec::Digest::sha256(b"hello world\n");
+///         if !in_use.contains(&content) {
+///             println!("{content} may be deleted");
+///         }
+///     }
+/// }
+/// # let _ = Single(Memory::new());
+/// ```
 #[async_trait]
 pub trait Stores: Send + Sync {
     /// Opens a repository for reading; returns `None` if it does not exist. The name follows the grammar of the

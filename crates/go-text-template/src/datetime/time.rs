@@ -9,7 +9,8 @@ use crate::datetime::zone::Zone;
 const SECONDS_PER_DAY: i64 = 86_400;
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
-/// A point in time and the zone in which it is shown: Go's `time.Time`.
+/// A point in time and the zone in which it is shown: Go's `time.Time`. Functions such as `now` return it, and
+/// templates call its methods such as `Format`.
 #[derive(Clone, Debug)]
 pub struct Time {
     /// Seconds since 1970 in UTC.

@@ -7,6 +7,14 @@ use std::sync::Arc;
 /// An immutable string of bytes that are usually UTF-8. Clones share the bytes.
 ///
 /// Go's strings may contain any bytes. For example, `b64dec` returns binary data, and `trunc` can split a character.
+///
+/// ```
+/// use go_text_template::Text;
+///
+/// let text = Text::from("a\u{e9}");
+/// assert_eq!(text.as_bytes(), b"a\xc3\xa9");
+/// assert_eq!(Text::from(&text[..2]).to_string_lossy(), "a\u{fffd}");
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Arc<[u8]>);
 

@@ -13,6 +13,34 @@ use crate::values::version::Version;
 /// A value of a template: JSON-like data, or one of the other types that functions return.
 ///
 /// A JSON number becomes [`Value::Float`], as in Go, which decodes it into `any`.
+///
+/// A template can store the results of functions in a [`Map`] of the program:
+///
+/// ```
+/// use go_text_template::{Integer, List, Map, Template, Text, Time, Value, Version};
+///
+/// # fn main() -> Result<(), go_text_template::Error> {
+/// let map = Map::new();
+/// map.insert("names", Value::List(List::new(vec!["web".into(), "db".into()])));
+/// let text = r#"
+/// {{- $_ := set . "built" now}}
+/// {{- $_ = set . "version" (semver "1.2.3")}}
+/// {{- $_ = set . "byte" (index "a" 0)}}
+/// {{- join "," .names}}"#;
+/// assert_eq!(Template::parse("output", text)?.render_to_string(&map.clone().into())?, "web,db");
+///
+/// for (key, value) in map.entries() {
+///     let key: Text = key;
+///     match value {
+///         Value::Time(Time { .. }) => assert_eq!(key, Text::from("built")),
+///         Value::Version(Version { .. }) => assert_eq!(key, Text::from("version")),
+///         Value::Integer(Integer { .. }) => assert_eq!(key, Text::from("byte")),
+///         Value::List(names) => assert_eq!(names.items().len(), 2),
+///         _ => unreachable!("other types"),
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -39,7 +67,7 @@ pub enum Value {
     Version(Version),
 }
 
-/// An integer of a Go type other than `int`. Only functions return such integers.
+/// An integer of a Go type other than `int`, such as a byte of a string. Only functions return such integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Integer {
     pub(crate) kind: IntegerKind,
@@ -64,7 +92,7 @@ impl IntegerKind {
     }
 }
 
-/// A slice. Its elements never change, and clones share them.
+/// A slice. Programs pass lists as data. Its elements never change, and clones share them.
 #[derive(Clone, Debug)]
 pub struct List(Arc<ListInner>);
 
@@ -85,7 +113,7 @@ pub(crate) enum Element {
     AnyList,
 }
 
-/// A map with string keys in ascending order. Clones share the entries, as in Go.
+/// A map with string keys in ascending order. It is the usual data of a template. Clones share the entries, as in Go.
 #[derive(Clone, Debug)]
 pub struct Map(Arc<MapInner>);
 

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// A semantic version: Go's `*semver.Version`.
+/// A semantic version: Go's `*semver.Version`. The function `semver` returns it, and templates read its parts such as
+/// `Major`.
 #[derive(Clone, Debug)]
 pub struct Version(Arc<VersionParts>);
 

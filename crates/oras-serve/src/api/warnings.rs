@@ -11,8 +11,9 @@ const MAX_TEXT: usize = 1000;
 /// The maximum number of warnings of one response.
 const MAX_WARNINGS: usize = 4;
 
-/// The warnings of one request, which its response contains. Clones share the list. Warnings that are added after the
-/// response has begun are not sent.
+/// The warnings of one request, which its response contains. A store adds what the client should know, such as that its
+/// content comes from a cache. Clones share the list. Warnings that are added after the response has begun are not
+/// sent.
 #[derive(Clone, Debug, Default)]
 pub struct Warnings(Arc<Mutex<Vec<String>>>);
 

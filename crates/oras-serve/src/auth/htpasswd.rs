@@ -14,7 +14,19 @@ use crate::ops::config_file::without_bom;
 /// same beginning.
 pub(super) const MAX_PASSWORD: usize = 72;
 
-/// A name and the hash of a password.
+/// A name and the hash of a password. [`ServerOptions::users`](crate::ServerOptions::users) gives users access.
+///
+/// ```
+/// use oras_serve::{ServerOptions, User};
+///
+/// # fn main() -> oras_serve::store::Result<()> {
+/// // The second user is a line of an htpasswd file.
+/// let mut users = vec![User::new("ann", "s3cret")];
+/// users.extend(User::htpasswd("bob:$2y$05$wKzVVbHgkNjBrmD7jhMQrOMmdr29EWv2NTDG/yTGS8LHEnAkIu6qO\n")?);
+/// let options = ServerOptions::default().users(users);
+/// assert_eq!(options.users.len(), 2);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct User {
     pub(super) name: String,

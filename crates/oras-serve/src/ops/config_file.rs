@@ -29,6 +29,22 @@ pub(crate) fn without_bom(text: &str) -> &str {
 /// A file, or a value of [`ServerOptions`](crate::ServerOptions), that the server can't use. It is the inner error of the
 /// [`io::Error`] that [`Server::bind`](crate::Server::bind) and [`Registry::new`](crate::Registry::new) return, and
 /// distinguishes it from an error of the address.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras_memory::Memory;
+/// use oras_serve::{Misconfigured, PerRepository, Server, ServerOptions, Tls};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
+/// let options = ServerOptions::default().tls(Tls::new("/missing/cert.pem", "/missing/key.pem"));
+/// let Err(error) = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await else { return };
+/// let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<Misconfigured>());
+/// assert!(fault.is_some(), "{error}");
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misconfigured(pub(crate) String);

@@ -11,7 +11,8 @@ use rustls::sign::SingleCertAndKey;
 use super::config_file::{unreadable, unusable};
 use super::reloaded_files::ReloadedFiles;
 
-/// The files of a certificate.
+/// The files of a certificate. With them in [`ServerOptions::tls`](crate::ServerOptions::tls), a server speaks HTTPS;
+/// it reads the files again when they change.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Tls {
