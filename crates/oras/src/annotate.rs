@@ -10,7 +10,7 @@ use crate::manifest::store_manifest;
 use crate::resolve::fetch_manifest;
 use crate::{Names, Quiet};
 
-/// The changes of [`annotate`](fn@annotate).
+/// The changes of [`annotate`](fn@annotate). Each field has a setter of its name.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Annotations {
@@ -27,7 +27,7 @@ impl Annotations {
     }
 }
 
-/// The result of [`annotate`](fn@annotate).
+/// The result of [`annotate`](fn@annotate). It shows whether the manifest changed.
 #[derive(Clone, Debug)]
 pub struct Annotated {
     /// The manifest that the reference named.

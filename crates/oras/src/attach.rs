@@ -13,7 +13,7 @@ use crate::pack::Pack;
 use crate::push::store_artifact;
 use crate::{Artifact, Listener, resolve_verified};
 
-/// The options of [`attach`].
+/// The options of [`attach`]. The default is enough for an artifact that refers to a tag or digest.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AttachOptions {
@@ -30,7 +30,7 @@ impl AttachOptions {
     }
 }
 
-/// The result of [`attach`].
+/// The result of [`attach`]. A program uses it to print the new referrer or to refer to it.
 #[derive(Clone, Debug)]
 pub struct Attached {
     /// The manifest, with its artifact type and annotations.

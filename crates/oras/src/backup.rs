@@ -10,7 +10,7 @@ use oras_store::{ErrorKind, ReadStore, Result, Target};
 use crate::tag_transfer::{self, TagTransfer};
 use crate::{Listener, Step, TaggedArtifact};
 
-/// The options of [`backup`].
+/// The options of [`backup`]. The default copies all tags, without referrers.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BackupOptions {
@@ -33,7 +33,7 @@ impl BackupOptions {
     }
 }
 
-/// The destination of a backup.
+/// The destination of a backup. [`BackupOutput::of`] decides by the path whether it is a directory or an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupOutput {
     /// An OCI layout in this directory. It is created if it does not exist; an existing layout keeps its content.
@@ -58,7 +58,7 @@ impl BackupOutput {
     }
 }
 
-/// The result of [`backup`].
+/// The result of [`backup`]. [`report::Backup`](crate::report::Backup) makes a JSON document of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackedUp {
     /// The artifacts, in the order in which their tags were given or listed.

@@ -12,7 +12,7 @@ use oras_spec::{Descriptor, Digest};
 use oras_store::{ByteStream, Ingest, IngestOptions, IngestTarget, Origin, Result, Source};
 use parking_lot::Mutex;
 
-/// A source that caches content in an OCI layout.
+/// A source that caches content in an OCI layout. Use it to read the same artifacts of a registry often.
 ///
 /// References are always resolved by the inner source, because a tag may change. Only content is cached, by its digest.
 /// Cached content is verified before its first byte is returned; damaged content is read from the inner source and
@@ -20,6 +20,28 @@ use parking_lot::Mutex;
 ///
 /// A cache with a [size limit](oras_layout::LayoutOptions::size_limit) records the use of its content, and does not cache
 /// content above its limit.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras::store::{Content, Source};
+/// use oras::{Artifact, CachedSource, Layout, LayoutOptions, Memory};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// // In a real program, `source` is a repository of a registry.
+/// let source = Memory::new();
+/// Artifact::new("application/vnd.me").layer("text/plain", "hello\n").push(&source, Some("v1")).await?;
+///
+/// let options = LayoutOptions::default().size_limit(1 << 30);
+/// let cache = Layout::open_or_create_with(directory.path().join("cache"), options).await?;
+/// let cached = Arc::new(CachedSource::new(Arc::new(source), cache));
+/// let root = cached.resolve("v1").await?;
+/// let manifest = Content::from_source(cached, root).manifest(1 << 20).await?;
+/// assert_eq!(manifest.layers()[0].size, 6);
+/// # Ok(()) }
+/// ```
 pub struct CachedSource {
     source: Arc<dyn Source>,
     cache: Layout,

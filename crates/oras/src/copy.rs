@@ -11,7 +11,19 @@ use crate::resolve::{fetch_manifest, fetch_root};
 use crate::{Listener, Step, tag};
 
 /// The error of a [`copy`] without tags whose source reference cannot be resolved. It is in the chain of the returned
-/// error.
+/// error. With it, a program tells a wrong reference from an error of the transfer:
+///
+/// ```
+/// use oras::store::Error;
+/// use oras::{CopyOptions, Memory, Quiet, UnresolvedSource};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error: Error =
+///     oras::copy(Memory::new(), "v1", Memory::new(), CopyOptions::default(), Quiet).await.unwrap_err();
+/// assert!(error.find::<UnresolvedSource>().is_some());
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("failed to resolve {reference}")]
 pub struct UnresolvedSource {
@@ -19,7 +31,7 @@ pub struct UnresolvedSource {
     source: Error,
 }
 
-/// The options of [`copy`](fn@copy).
+/// The options of [`copy`](fn@copy). The default copies one artifact with all of its platforms, without a tag.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CopyOptions {

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 256;
 /// The maximum number of concurrent requests for the referrers of one level.
 const CONCURRENCY: usize = 5;
 
-/// The options of [`discover`](fn@discover).
+/// The options of [`discover`](fn@discover). The default lists referrers of all types and on all levels.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct DiscoverOptions {
@@ -34,7 +34,7 @@ impl DiscoverOptions {
     }
 }
 
-/// A manifest with its referrers.
+/// A manifest with its referrers. [`discover`](fn@discover) returns it as the root of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
     /// The manifest, with its artifact type and annotations.

@@ -5,7 +5,17 @@ use std::path::{Path, PathBuf};
 
 use oras_spec::MediaType;
 
-/// A file or a directory to pack.
+/// A file or a directory to pack. Use it if the title of the layer differs from the path, or if the layer has
+/// annotations.
+///
+/// ```
+/// use oras::{Artifact, FileArgument};
+///
+/// let mut file = FileArgument::new("model.bin", "/var/lib/example/model-7.bin");
+/// file.annotations.insert("org.opencontainers.image.version".into(), "7".into());
+/// let artifact = Artifact::new("application/vnd.me.model").file_argument(file);
+/// # let _ = artifact;
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileArgument {
     /// The title of the layer. A pull writes the file to this path.

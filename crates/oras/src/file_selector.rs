@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use oras_spec::Descriptor;
 
-/// A filter for the files of an artifact. The default selects all files.
+/// A filter for the files of an artifact. The default selects all files. [`PullOptions::selector`](crate::PullOptions)
+/// and [`open_file`](fn@crate::open_file) use it.
 #[derive(Clone)]
 pub struct Selector(Arc<dyn Fn(&Descriptor) -> bool + Send + Sync>);
 

@@ -13,7 +13,7 @@ use crate::{Listener, Step};
 /// The size in bytes of the largest config that is read for its platform.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
-/// The options of [`create_index`].
+/// The options of [`create_index`]. Each field has a setter of its name.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct IndexOptions {
@@ -34,6 +34,25 @@ impl IndexOptions {
 }
 
 /// The changes of [`update_index`]. They are applied in the order of these fields.
+///
+/// ```
+/// use oras::{Artifact, IndexOptions, IndexUpdate, Memory, Names, Quiet};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// let old = Artifact::new("application/vnd.me").annotation("n", "1").push(&store, Some("old")).await?;
+/// let new = Artifact::new("application/vnd.me").annotation("n", "2").push(&store, Some("new")).await?;
+/// let options = IndexOptions::default().manifests(vec!["old".into()]);
+/// let index = oras::create_index(store.clone(), &options, &Quiet).await?;
+/// oras::store_manifest(store.clone(), &index, &Names::only("all"), Quiet).await?;
+///
+/// let update = IndexUpdate::default().remove(vec![old.root.digest]).add(vec!["new".into()]);
+/// let index = oras::update_index(store.clone(), "all", &update, &Quiet).await?;
+/// oras::store_manifest(store.clone(), &index, &Names::only("all"), Quiet).await?;
+/// assert_eq!(store.manifest("all").await?.manifests()[0].digest, new.root.digest);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct IndexUpdate {

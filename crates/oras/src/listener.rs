@@ -6,7 +6,7 @@ use std::sync::Arc;
 use oras_copy::{Event, Observer};
 use oras_spec::{Descriptor, Digest};
 
-/// A step of a verb.
+/// A step of a verb. Programs show them as lines or progress bars; see [`Listener`] for an example.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
@@ -112,7 +112,7 @@ pub trait Listener: Send + Sync {
     fn step(&self, step: Step<'_>);
 }
 
-/// A listener that ignores everything.
+/// A listener that ignores everything. Pass it to a verb whose steps the program does not show.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quiet;
 

@@ -9,7 +9,7 @@ use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, PushMode, Pushed,
 use crate::resolve::fetch_root;
 use crate::{Listener, Step, tag};
 
-/// The tags under which a manifest is stored.
+/// The tags under which a manifest is stored. [`push_manifest`] and [`store_manifest`] take them.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// The first tag, or the digest of the manifest. `None` stores the manifest without a tag.

@@ -12,7 +12,7 @@ use crate::{CopyOptions, Listener, copy};
 /// The number of tags that are copied at a time. An unchanged tag takes two requests, which overlap with the others.
 const TAGS_AT_A_TIME: usize = 4;
 
-/// The options of [`mirror`].
+/// The options of [`mirror`]. The default copies all tags with all platforms, without referrers.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct MirrorOptions {
@@ -35,7 +35,7 @@ impl MirrorOptions {
     }
 }
 
-/// A tag that [`mirror`] copied.
+/// A tag that [`mirror`] copied. A program reports those that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MirroredTag {

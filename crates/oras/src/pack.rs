@@ -7,7 +7,14 @@ use oras_store::{Content, Error, ErrorKind, Result};
 
 use crate::created_annotation;
 
-/// The version of the image-spec whose rules a manifest follows.
+/// The version of the image-spec whose rules a manifest follows. Registries that predate image-spec 1.1 need 1.0:
+///
+/// ```
+/// use oras::{Artifact, ImageSpec};
+///
+/// let artifact = Artifact::new("application/vnd.me").image_spec(ImageSpec::V1_0);
+/// # let _ = artifact;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImageSpec {
     /// The artifact type is the media type of the config.

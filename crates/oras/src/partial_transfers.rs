@@ -10,7 +10,7 @@ use oras_remote::{Client, UnfinishedUpload, UnfinishedUploads};
 use oras_store::Result;
 use serde::{Serialize, Serializer};
 
-/// The options of [`list_partial_transfers`] and [`clean_partial_transfers`].
+/// The options of [`list_partial_transfers`] and [`clean_partial_transfers`]. They name where to search.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PartialOptions {
@@ -32,6 +32,23 @@ impl PartialOptions {
 }
 
 /// The partial downloads and uploads of unfinished transfers. It serializes to the JSON document of `--format json`.
+///
+/// ```
+/// use oras::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload, list_partial_transfers};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let options = PartialOptions::default().directories(vec![directory.path().into()]);
+/// let PartialTransfers { downloads, uploads } = list_partial_transfers(&options).await?;
+/// for PartialDownload { path, size, .. } in downloads {
+///     println!("{size} bytes in {}", path.display());
+/// }
+/// for PartialUpload { registry, repository, .. } in uploads {
+///     println!("an upload to {registry}/{repository}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PartialTransfers {
     /// The partial downloads.
@@ -40,7 +57,7 @@ pub struct PartialTransfers {
     pub uploads: Vec<PartialUpload>,
 }
 
-/// A partial download.
+/// A partial download. A later pull to the same directory resumes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PartialDownload {
     /// The partial file.
@@ -54,7 +71,7 @@ pub struct PartialDownload {
     pub touched: SystemTime,
 }
 
-/// An unfinished upload.
+/// An unfinished upload. A later push of the same content resumes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartialUpload {

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::resolve::fetch_root;
 use crate::{Listener, Selector, Step};
 
-/// A request to write the config of an artifact to a file.
+/// A request to write the config of an artifact to a file. It is a field of [`PullOptions`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
     /// The path of the file, relative to the output directory.
@@ -22,7 +22,18 @@ pub struct ConfigFile {
     pub media_type: Option<MediaType>,
 }
 
-/// The options of [`pull`].
+/// The options of [`pull`]. [`PullOptions::into`] returns those for all files of an artifact.
+///
+/// ```
+/// use oras::{ConfigFile, PullOptions, Selector, files};
+///
+/// // Only the text files, and the config.
+/// let options = PullOptions::into("out")
+///     .selector(Selector::new(|layer| layer.title().is_some_and(|title| title.ends_with(".txt"))))
+///     .config(ConfigFile { path: "config.json".into(), media_type: None })
+///     .files(files::PullOptions::default().keep_old_files(true));
+/// # let _ = options;
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PullOptions {
@@ -64,7 +75,7 @@ impl PullOptions {
     }
 }
 
-/// The result of [`pull`].
+/// The result of [`pull`]. [`report::Pull`](crate::report::Pull) makes a JSON document of it.
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// The manifest.
@@ -75,7 +86,20 @@ pub struct Pulled {
     pub skipped: bool,
 }
 
-/// A file or directory that [`pull`] wrote or found up to date.
+/// A file or directory that [`pull`] wrote or found up to date. A program finds in it where each layer is now:
+///
+/// ```
+/// use oras::{Pulled, PulledFile};
+///
+/// /// Prints the path of each file that was not unpacked.
+/// fn print(pulled: &Pulled) {
+///     for PulledFile { path, is_directory, .. } in &pulled.files {
+///         if !is_directory {
+///             println!("{}", path.display());
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PulledFile {
     /// The absolute path.

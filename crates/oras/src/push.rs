@@ -13,7 +13,7 @@ use crate::listener::CopyObserver;
 use crate::pack::{Pack, Packed};
 use crate::{Artifact, Listener, Quiet, Step, tag};
 
-/// The options of [`push`].
+/// The options of [`push`]. The default writes one tag at most.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PushOptions {
@@ -33,7 +33,7 @@ impl PushOptions {
     }
 }
 
-/// The result of [`push`].
+/// The result of [`push`]. Its `root` is the subject of artifacts that refer to the pushed one.
 #[derive(Clone, Debug)]
 pub struct PushedArtifact {
     /// The manifest, with its artifact type and annotations.

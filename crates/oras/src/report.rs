@@ -1,6 +1,29 @@
 //! The JSON documents that `--format json` prints, and conversions from the results of verbs.
 //!
-//! The names and the order of the fields are those of the Go tool, because scripts read them.
+//! Use these types in a program whose output scripts read like that of `oras`. The names and the order of the fields
+//! are those of the Go tool, because scripts read them.
+//!
+//! ```
+//! use oras::report::{Annotate, Discover, Node, Push};
+//! use oras::{Annotations, Artifact, DiscoverOptions, Memory, annotate, discover};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (name, store) = ("localhost:5000/web", Memory::new());
+//! let pushed = Artifact::new("application/vnd.me").push(&store, Some("v1")).await?;
+//! let report = Push::new(name, &pushed.root, &["v1".into()]);
+//! assert_eq!(report.reference_as_tags, ["localhost:5000/web:v1"]);
+//! println!("{}", serde_json::to_string_pretty(&report)?);
+//!
+//! let edits = Annotations::default().set(vec![("stage".into(), "test".into())]);
+//! let report = Annotate::new(name, &annotate(store.clone(), "v1", &edits).await?);
+//! assert_eq!(report.previous_digest, pushed.root.digest);
+//!
+//! let tree = Discover::new(name, &discover(store, "v1", &DiscoverOptions::default()).await?);
+//! let root: &Node = &tree.node;
+//! println!("{} has {} referrers", root.reference, tree.referrers.len());
+//! # Ok(()) }
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -11,7 +34,7 @@ use serde::Serialize;
 use crate::Pulled;
 use crate::{Annotated, Referrer, TaggedArtifact};
 
-/// A descriptor with the reference that fetches it.
+/// A descriptor with the reference that fetches it. Most reports contain one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// The reference: `name@digest`.
@@ -31,7 +54,7 @@ impl Node {
     }
 }
 
-/// The report of `push`.
+/// The report of `push`. [`Push::new`] makes it from the root of a [`PushedArtifact`](crate::PushedArtifact).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Push {
@@ -52,7 +75,17 @@ impl Push {
     }
 }
 
-/// The report of `manifest delete` and `blob delete`.
+/// The report of `manifest delete` and `blob delete`. [`Deleted::new`] makes it after the deletion:
+///
+/// ```
+/// use oras::report::Deleted;
+///
+/// # fn main() -> serde_json::Result<()> {
+/// let report = Deleted::new("localhost:5000/web", "localhost:5000/web:v1", None);
+/// let json = serde_json::to_string(&report)?;
+/// assert_eq!(json, r#"{"referenceAsGiven":"localhost:5000/web:v1","deleted":false}"#);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deleted {
@@ -76,14 +109,28 @@ impl Deleted {
     }
 }
 
-/// The report of `untag`.
+/// The report of `untag`. It lists what [`untag`](fn@crate::untag) returns for each tag:
+///
+/// ```
+/// use oras::report::{Node, Untag, Untagged};
+/// use oras::{Artifact, Memory, untag};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").push(&store, Some("v1")).await?;
+/// let node = Node::new("localhost:5000/web", &untag(store, "v1").await?);
+/// let report = Untag { untagged: vec![Untagged { node, tag: "v1".into() }] };
+/// # let _ = report;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Untag {
     /// The removed tags, in the order of the command line.
     pub untagged: Vec<Untagged>,
 }
 
-/// A removed tag.
+/// A removed tag. An [`Untag`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Untagged {
     /// The manifest that the tag named. It still exists.
@@ -93,7 +140,7 @@ pub struct Untagged {
     pub tag: String,
 }
 
-/// The report of `annotate`.
+/// The report of `annotate`. [`Annotate::new`] makes it from an [`Annotated`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotate {
@@ -111,7 +158,17 @@ impl Annotate {
     }
 }
 
-/// The report of `cp`.
+/// The report of `cp`. A program makes it after a [`copy`](fn@crate::copy) from the descriptor of the copied manifest:
+///
+/// ```
+/// use oras::report::{Copy, Push};
+/// use oras::spec::{Descriptor, MediaType};
+///
+/// # let copied = Descriptor::of(MediaType::IMAGE_MANIFEST, b"...");
+/// let copied = Push::new("localhost:5000/web", &copied, &["v1".into()]);
+/// let report = Copy { source: "ghcr.io/me/web:v1".into(), dry_run: false, copied };
+/// # let _ = report;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Copy {
@@ -124,7 +181,25 @@ pub struct Copy {
     pub copied: Push,
 }
 
-/// The report of `tag`.
+/// The report of `tag`. A program makes it from the manifest that [`tag`](fn@crate::tag) returns:
+///
+/// ```
+/// use oras::report::{Node, Tag, Tags};
+/// use oras::{Artifact, Memory, Quiet, tag};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").push(&store, Some("v1")).await?;
+/// let tags = vec!["latest".to_owned()];
+/// let node = Node::new("localhost:5000/web", &tag(store.clone(), "v1", &tags, 0, Quiet).await?);
+/// let report = Tag { node, tags };
+/// assert_eq!(report.tags, ["latest"]);
+///
+/// let list = Tags { tags: store.tags().await?, digests: None };
+/// assert_eq!(list.tags, ["latest", "v1"]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tag {
     /// The manifest.
@@ -134,7 +209,28 @@ pub struct Tag {
     pub tags: Vec<String>,
 }
 
-/// The report of `login` and `logout`.
+/// The report of `login` and `logout`. It says whether a credential is stored afterwards:
+///
+/// ```
+/// use oras::report::{CredentialSource, Login, Repositories};
+///
+/// # fn main() -> serde_json::Result<()> {
+/// let registry = "localhost:5000".to_owned();
+/// let report = Login { registry: registry.clone(), logged_in: false, username: None };
+/// assert_eq!(serde_json::to_string(&report)?, r#"{"registry":"localhost:5000","loggedIn":false}"#);
+///
+/// let source = CredentialSource {
+///     name: registry.clone(),
+///     file: "/home/me/.docker/config.json".into(),
+///     key: Some(registry.clone()),
+///     helper: None,
+///     kind: "password",
+///     username: Some("me".into()),
+/// };
+/// let list = Repositories { registry, repositories: vec!["web".into()] };
+/// println!("{}\n{}", serde_json::to_string(&source)?, serde_json::to_string(&list)?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Login {
@@ -147,7 +243,7 @@ pub struct Login {
     pub username: Option<String>,
 }
 
-/// The report of `login --check`: the location of a credential, without the credential.
+/// The report of `login --check`: the location of a credential, without the credential. A [`Login`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CredentialSource {
     /// The registry, with the repository if one was given.
@@ -167,7 +263,24 @@ pub struct CredentialSource {
     pub username: Option<String>,
 }
 
-/// The report of `pull`.
+/// The report of `pull`. [`Pull::new`] makes it from a [`Pulled`]:
+///
+/// ```
+/// use oras::report::{File, Pull};
+/// use oras::{Artifact, Memory, PullOptions, Quiet, pull};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").layer("text/plain", "hello\n").push(&store, Some("v1")).await?;
+/// let pulled = pull(store, "v1", PullOptions::into(directory.path()), Quiet).await?;
+/// let report = Pull::new("localhost:5000/web", &pulled);
+/// for File { path, layer } in &report.files {
+///     println!("{path}: {}", layer.reference);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pull {
     /// The reference of the root: `name@digest`.
@@ -176,7 +289,7 @@ pub struct Pull {
     pub files: Vec<File>,
 }
 
-/// A pulled file.
+/// A pulled file. A [`Pull`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct File {
     /// The absolute path. The path of a directory ends in a separator.
@@ -201,7 +314,7 @@ impl Pull {
     }
 }
 
-/// The report of `discover`: a manifest with its referrers.
+/// The report of `discover`: a manifest with its referrers. [`Discover::new`] makes it from a [`Referrer`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Discover {
     /// The manifest.
@@ -221,7 +334,7 @@ impl Discover {
     }
 }
 
-/// The report of `repo tags`.
+/// The report of `repo tags`. A program makes it from the tags of a store; [`Tag`] has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tags {
     /// The tags, in the order of the store.
@@ -231,7 +344,7 @@ pub struct Tags {
     pub digests: Option<BTreeMap<String, Digest>>,
 }
 
-/// The report of `repo ls`.
+/// The report of `repo ls`. A program makes it from the list of a registry; [`Login`] has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Repositories {
     /// The registry.
@@ -240,7 +353,24 @@ pub struct Repositories {
     pub repositories: Vec<String>,
 }
 
-/// The report of `backup` and `restore`.
+/// The report of `backup` and `restore`. [`Backup::new`] makes it from their results:
+///
+/// ```
+/// use oras::report::{Backup, Tagged};
+/// use oras::{Artifact, BackupOptions, BackupOutput, Memory, Quiet, backup};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let (store, path) = (Memory::new(), directory.path().join("web.tar"));
+/// Artifact::new("application/vnd.me").push(&store, Some("v1")).await?;
+/// let backed_up = backup(store, BackupOutput::of(&path), BackupOptions::default(), Quiet).await?;
+/// let report = Backup::new("localhost:5000/web", "web.tar", &backed_up.artifacts);
+/// for Tagged { tag, root, .. } in &report.artifacts {
+///     println!("{tag}: {}", root.reference);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
@@ -257,7 +387,7 @@ pub struct Backup {
     pub artifacts: Vec<Tagged>,
 }
 
-/// A tag that was backed up or restored.
+/// A tag that was backed up or restored. A [`Backup`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tagged {
     /// The tag.

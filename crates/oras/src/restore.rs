@@ -7,7 +7,7 @@ use oras_store::{ReadStore, Result, Target};
 use crate::tag_transfer::{self, TagTransfer};
 use crate::{Listener, TaggedArtifact};
 
-/// The options of [`restore`].
+/// The options of [`restore`]. The default copies all tags with their referrers.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RestoreOptions {

@@ -14,7 +14,7 @@ use crate::listener::CopyObserver;
 use crate::tag::concurrency_or_default;
 use crate::{Listener, Step};
 
-/// A tag that a backup or restore copied, or would copy in a run without `dry_run`.
+/// A tag that a backup or restore copied, or would copy in a run without `dry_run`. Programs report it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaggedArtifact {
     /// The tag.
@@ -27,6 +27,16 @@ pub struct TaggedArtifact {
 }
 
 /// The error of a source without tags. It is in the chain of an error of the kind [`ErrorKind::NotFound`].
+///
+/// ```
+/// use oras::{Memory, NoTags, Quiet, RestoreOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = oras::restore(Memory::new(), Memory::new(), RestoreOptions::default(), Quiet).await.unwrap_err();
+/// assert!(error.find::<NoTags>().is_some());
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no tags found")]
 pub struct NoTags;

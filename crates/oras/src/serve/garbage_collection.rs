@@ -5,7 +5,7 @@ use std::time::Duration;
 use oras_layout::{CollectedGarbage, GarbageOptions, Layout};
 use oras_serve::DigestsInUse;
 
-/// When a server removes blobs that no manifest needs.
+/// When a server removes blobs that no manifest needs. It is a field of [`ServeOptions`](crate::ServeOptions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GarbageCollection {

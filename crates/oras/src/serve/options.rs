@@ -7,7 +7,7 @@ use oras_serve::ServerOptions;
 use super::garbage_collection::GarbageCollection;
 use super::proxy::ProxyOptions;
 
-/// Where a server keeps its repositories.
+/// Where a server keeps its repositories. It is the second argument of [`ServeOptions::new`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServeFrom {
     /// In memory, until the server ends.
@@ -20,7 +20,8 @@ pub enum ServeFrom {
     Path(PathBuf),
 }
 
-/// The options of [`serve`](super::serve) and [`registry`](super::registry).
+/// The options of [`serve`](super::serve) and [`registry`](super::registry). They name the repositories, and contain
+/// the options of the server.
 ///
 /// ```no_run
 /// use oras::server::{ServerOptions, User};

@@ -11,7 +11,25 @@ pub(super) use proxy_stores::Proxy;
 /// The target of log events about upstreams: part of the server's log, as users see it.
 const LOG_TARGET: &str = "oras_serve::proxy";
 
-/// The registries of which a server is a proxy.
+/// The registries of which a server is a proxy. With these options, clients pull through a cache near to them:
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use oras::remote::ClientOptions;
+/// use oras::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let proxy = ProxyOptions::new(["ghcr.io", "localhost:5000"], ClientOptions::default());
+/// assert_eq!(ProxyOptions::prefix("localhost:5000"), "localhost_5000");
+/// let hour = Duration::from_secs(3600);
+/// let options = ServeOptions::new("127.0.0.1:8080", ServeFrom::Path("./cache".into()))
+///     .proxy(proxy)
+///     .garbage_collection(GarbageCollection::new(hour, 24 * hour).untagged(true));
+/// oras::serve(options).await?.run(std::future::pending()).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProxyOptions {
