@@ -1,7 +1,8 @@
 //! `cargo xtask api`: the public items of each library crate, listed in `docs/api/`.
 //!
 //! A change of the API changes a listing, so it shows in review. The listings come from rustdoc, whose JSON differs from
-//! version to version, so that only one version of Rust writes and checks them.
+//! version to version, so that only one version of Rust writes and checks them. [`api_docs`] checks the docs of the
+//! items.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +12,7 @@ use xtask::files::{files_below, read_text, write};
 use xtask::process::{Result, capture, cargo, command, run as run_command};
 use xtask::workspace::{Package, Workspace};
 
+use crate::api_docs;
 use crate::test_counts::Tally;
 
 /// The directory of the listings.
@@ -20,7 +22,7 @@ const RUST: &str = "1.95";
 /// The number of changed lines that a failed check prints.
 const MAX_CHANGES: usize = 40;
 
-/// Writes the listings. With `--check`, compares them.
+/// Writes the listings. With `--check`, compares them, and fails if docs are missing.
 pub(crate) fn run(options: &[String]) -> Result {
     match options.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] if is_usable()? => write_listings(),
@@ -30,7 +32,7 @@ pub(crate) fn run(options: &[String]) -> Result {
     }
 }
 
-/// Compares the listings. Counts the check as skipped if another version of Rust runs it.
+/// Compares the listings, and checks the docs. Counts the check as skipped if another version of Rust runs it.
 pub(crate) fn check_counted(tally: &mut Tally) -> Result {
     if is_usable()? {
         return compare_listings();
@@ -46,10 +48,11 @@ fn is_usable() -> Result<bool> {
     Ok(version.strip_prefix("rustdoc ").is_some_and(|version| version.starts_with(&format!("{RUST}."))))
 }
 
-/// A listing by the name of its file.
+/// A listing by the name of its file, and the faults of the docs of its items.
 struct Listing {
     file: String,
     text: String,
+    doc_faults: Vec<String>,
 }
 
 fn write_listings() -> Result {
@@ -58,7 +61,8 @@ fn write_listings() -> Result {
     for file in unknown_files(&directory, &listings)? {
         std::fs::remove_file(directory.join(file))?;
     }
-    for Listing { file, text } in &listings {
+    for Listing { file, text, doc_faults } in &listings {
+        doc_faults.iter().for_each(|fault| println!("{file}: {fault}"));
         write(&directory.join(file), text)?;
     }
     println!("wrote {} listings to {LISTINGS}", listings.len());
@@ -69,13 +73,21 @@ fn compare_listings() -> Result {
     let directory = xtask::env::root().join(LISTINGS);
     let listings = listings()?;
     let mut wrong = unknown_files(&directory, &listings)?;
-    for Listing { file, text } in &listings {
+    let mut has_doc_faults = false;
+    for Listing { file, text, doc_faults } in &listings {
+        doc_faults.iter().for_each(|fault| println!("{file}: {fault}"));
+        has_doc_faults |= !doc_faults.is_empty();
         let earlier = read_text(&directory.join(file)).unwrap_or_default();
         if earlier != *text {
             println!("{LISTINGS}/{file}:");
             changes(&earlier, text).iter().take(MAX_CHANGES).for_each(|line| println!("  {line}"));
             wrong.push(file.clone());
         }
+    }
+    if wrong.is_empty() && has_doc_faults {
+        return Err(
+            "public types or modules lack docs: add an example, and a sentence that says what for".into()
+        );
     }
     if wrong.is_empty() {
         println!("{} listings", listings.len());
@@ -120,9 +132,11 @@ fn listings() -> Result<Vec<Listing>> {
         .into_iter()
         .map(|library| {
             let json = format!("{}.json", library.library.as_deref().unwrap_or_default());
+            let json = workspace.target_dir.join("doc").join(json);
             Ok(Listing {
                 file: format!("{}.txt", library.name),
-                text: listing(&workspace.target_dir.join("doc").join(json))?,
+                text: listing(&json)?,
+                doc_faults: api_docs::faults(&read_text(&json)?)?,
             })
         })
         .collect()

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod api;
+mod api_docs;
 mod conformance;
 mod demo;
 mod deny;
@@ -28,7 +29,7 @@ usage: cargo xtask <verb> [options]
   ci          test, then the release binary and its size
   tidy        the house rules: layers, import circles, sizes, docs, phrases, forgotten files
   gen         write the generated pages: commands, man pages, parity, differences, security  [--check]
-  api         write the public items of each library crate to docs/api  [--check]
+  api         write the public items of each library crate to docs/api, and check their docs  [--check]
   diff        the differential tests against the Go tool  [part of a scene's name] [--write]
   conformance the conformance program of the distribution-spec against our server  [--results DIR]
   peers       install the registries and tools the tests compare with
