@@ -28,7 +28,7 @@ struct EventLine<'a> {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
-    /// The transferred bytes.
+    /// The transferred bytes, or in an event `present` the bytes that the target had before.
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<u64>,
     /// How the target got the node: `copied`, `mounted` or `existed`.
@@ -96,6 +96,13 @@ impl Listener for JsonProgress {
             Step::Node(Event::Started(node)) => self.line(&EventLine::of("started", node)),
             Step::Node(Event::Progress(node, bytes)) => {
                 self.progress(node.digest.to_string(), bytes, EventLine::of("progress", node));
+            }
+            Step::Node(Event::Present(node, bytes)) => {
+                self.line(&EventLine { moved: Some(bytes), ..EventLine::of("present", node) });
+            }
+            Step::Sent { title, size, bytes } => {
+                let line = EventLine { title: Some(title), size: Some(size), ..EventLine::new("present") };
+                self.line(&EventLine { moved: Some(bytes), ..line });
             }
             Step::Sending { title, size, bytes } => {
                 let line = EventLine { title: Some(title), size: Some(size), ..EventLine::new("progress") };

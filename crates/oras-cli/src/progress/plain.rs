@@ -48,3 +48,32 @@ fn line(word: &str, item: &ActiveItem) -> String {
     let eta = eta.map_or_else(String::new, |left| format!(", ETA {}", clock(left)));
     format!("{word} {name}: {sizes} ({percent} %), {}{eta}", rate(per_second))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::PUSH;
+    use super::*;
+
+    #[test]
+    fn shows_part_percent_rate_and_time() {
+        let mut state = TransferState::new(PUSH);
+        let step = |bytes| Step::Sending { title: "big.bin", size: 300 << 20, bytes };
+        state.update(Step::Sent { title: "big.bin", size: 300 << 20, bytes: 100 << 20 });
+        state.update(step(14 << 20));
+        let item = state.item_of(step(0)).unwrap();
+        item.started -= Duration::from_secs(2);
+        let shown = line("Uploading", item);
+        // The clock has moved on a little, so the rate is slightly lower.
+        let wanted = ["Uploading big.bin: 114.0 of 300.0 MiB (38 %), 6.9 MiB/s, ETA 26s", "7.0 MiB/s"];
+        assert!(shown == wanted[0] || shown.contains(wanted[1]), "{shown}");
+    }
+
+    #[test]
+    fn directory_has_no_total() {
+        let mut state = TransferState::new(PUSH);
+        let step = Step::Sending { title: "dir", size: 0, bytes: 3 << 20 };
+        state.update(step);
+        let shown = line("Uploading", state.item_of(step).unwrap());
+        assert!(shown.starts_with("Packing dir: 3.0 MiB, "), "{shown}");
+    }
+}

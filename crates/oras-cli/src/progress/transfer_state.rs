@@ -333,3 +333,77 @@ impl ActiveItem {
         Self { key, name, size, moved: 0, present: 0, started, last_line: started, rate: Rate::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oras::spec::{MediaType, annotation};
+
+    use super::super::words::{COPY, PULL, PUSH};
+    use super::*;
+
+    fn file(title: &str, size: u64) -> Descriptor {
+        let mut node = Descriptor::of(MediaType::LAYER_TAR, title.as_bytes());
+        node.size = size;
+        node.annotations.insert(annotation::TITLE.to_owned(), title.to_owned());
+        node
+    }
+
+    fn finish(state: &mut TransferState, node: &Descriptor, outcome: Pushed) {
+        state.update(Step::Node(Event::Finished { node, outcome, children: &[] }));
+    }
+
+    #[test]
+    fn counts_files_and_bytes_of_a_pull() {
+        let mut state = TransferState::new(PULL);
+        let (root, big, small) = (file("", 700), file("big", 100), file("small", 10));
+        let children = [big.clone(), small.clone()];
+        state.update(Step::Node(Event::Opened { node: &root, children: &children, left_out: &[] }));
+        assert_eq!((state.totals.items, state.totals.bytes), (2, Some(110)));
+        state.update(Step::Node(Event::Started(&big)));
+        state.update(Step::Node(Event::Present(&big, 40)));
+        state.update(Step::Node(Event::Progress(&big, 30)));
+        assert_eq!((state.complete(), state.totals.moved), (70, 30));
+        state.update(Step::Node(Event::Progress(&big, 30)));
+        finish(&mut state, &big, Pushed::Copied);
+        finish(&mut state, &small, Pushed::Existed);
+        assert_eq!((state.totals.items_done, state.complete(), state.totals.moved), (2, 110, 60));
+        assert_eq!((state.totals.resumed.bytes, state.totals.existed.bytes), (40, 10));
+        assert!(state.finished[1].starts_with("✓ Exists "), "{:?}", state.finished);
+    }
+
+    #[test]
+    fn nodes_of_two_manifests_count_once() {
+        let mut state = TransferState::new(COPY);
+        let (first, second, blob) = (file("a", 1), file("b", 2), file("c", 50));
+        for node in [&first, &second] {
+            let children = std::slice::from_ref(&blob);
+            state.update(Step::Node(Event::Opening(node)));
+            state.update(Step::Node(Event::Opened { node, children, left_out: &[] }));
+        }
+        assert_eq!((state.totals.items, state.totals.bytes), (3, Some(53)));
+        finish(&mut state, &blob, Pushed::Adopted);
+        assert_eq!((state.totals.items_done, state.totals.moved, state.totals.adopted.bytes), (1, 0, 50));
+    }
+
+    #[test]
+    fn sent_files_are_finished_by_title() {
+        let mut state = TransferState::new(PUSH);
+        state.update(Step::Files { count: 1, bytes: None });
+        state.update(Step::Sending { title: "dir", size: 0, bytes: 9 });
+        state.update(Step::Node(Event::Started(&file("dir", 9))));
+        assert_eq!((state.active.len(), state.active[0].size), (1, None));
+        finish(&mut state, &file("dir", 9), Pushed::Copied);
+        assert_eq!((state.active.len(), state.totals.moved, state.totals.items_done), (0, 9, 1));
+        assert_eq!(state.totals.bytes, None);
+    }
+
+    #[test]
+    fn bytes_that_are_sent_twice_never_exceed_the_size() {
+        let mut state = TransferState::new(COPY);
+        let node = file("a", 100);
+        state.update(Step::Node(Event::Started(&node)));
+        state.update(Step::Node(Event::Progress(&node, 80)));
+        state.update(Step::Node(Event::Progress(&node, 80)));
+        assert_eq!((state.complete(), state.totals.moved), (100, 160));
+    }
+}
