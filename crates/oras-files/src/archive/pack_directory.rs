@@ -3,11 +3,11 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::Result;
+use tokio_util::sync::CancellationToken;
 
 use super::compression::Compression;
 use super::parallel_compression::{self, BlockWriter, PackedDirectory};
@@ -47,18 +47,18 @@ impl DirectoryOptions {
 /// Packs `directory` under the name `title` and passes the compressed bytes to `sink`. Memory is bounded for any size.
 ///
 /// # Errors
-/// `Io`; `InvalidContent` if a file changes during the call; the errors of `sink`; an error if `cancelled` is
-/// set.
+/// `Io`; `InvalidContent` if a file changes during the call; the errors of `sink`; an error after `cancel` is
+/// cancelled.
 pub(crate) fn pack_directory(
     directory: &Path,
     title: &str,
     options: DirectoryOptions,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
     sink: impl FnMut(Bytes) -> Result<()>,
 ) -> Result<PackedDirectory> {
     let title = title_of(title);
     let produce = |blocks: &mut BlockWriter| {
-        tar_writer::write_tar(directory, &title, options.latest, cancelled, blocks)
+        tar_writer::write_tar(directory, &title, options.latest, cancel, blocks)
             .map_err(|error| error.context(format!("failed to pack {}", directory.display())))
     };
     parallel_compression::compress_all(options.compression, parallel_compression::workers(), produce, sink)
@@ -67,16 +67,16 @@ pub(crate) fn pack_directory(
 /// Returns the digest of the uncompressed tar that packing `directory` under the name `title` would give.
 ///
 /// # Errors
-/// `Io`; an error if the tar has more than `max_size` bytes, or if `cancelled` is set.
+/// `Io`; an error if the tar has more than `max_size` bytes, or after `cancel` is cancelled.
 pub(crate) fn content_digest(
     directory: &Path,
     title: &str,
     latest: Option<i64>,
     max_size: u64,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Result<Digest> {
     let mut hashed = HashWriter { hasher: Hasher::new(Algorithm::Sha256), remaining: max_size };
-    tar_writer::write_tar(directory, &title_of(title), latest, cancelled, &mut hashed)?;
+    tar_writer::write_tar(directory, &title_of(title), latest, cancel, &mut hashed)?;
     Ok(hashed.hasher.finish())
 }
 

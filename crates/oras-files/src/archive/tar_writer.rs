@@ -5,10 +5,10 @@ use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use oras_store::{Error, ErrorKind, Result};
 use tar::EntryType;
+use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
 use super::tar_header::TarHeader;
@@ -23,11 +23,11 @@ pub(super) fn write_tar(
     directory: &Path,
     title: &str,
     latest: Option<i64>,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
     out: impl Write,
 ) -> Result<()> {
     let title = title.as_bytes().to_vec();
-    TarWriter { out, title, latest, buffer: vec![0; CHUNK], cancelled }.write_directory(directory)
+    TarWriter { out, title, latest, buffer: vec![0; CHUNK], cancel }.write_directory(directory)
 }
 
 struct TarWriter<'a, W> {
@@ -36,7 +36,7 @@ struct TarWriter<'a, W> {
     title: Vec<u8>,
     latest: Option<i64>,
     buffer: Vec<u8>,
-    cancelled: &'a AtomicBool,
+    cancel: &'a CancellationToken,
 }
 
 impl<W: Write> TarWriter<'_, W> {
@@ -86,7 +86,7 @@ impl<W: Write> TarWriter<'_, W> {
     }
 
     fn copy(&mut self, path: &Path, mut file: File, size: u64) -> Result<()> {
-        let Self { out, buffer, cancelled, .. } = self;
+        let Self { out, buffer, cancel, .. } = self;
         let mut copied = 0;
         loop {
             let count = read(&mut file, buffer).map_err(|error| at(path, error))?;
@@ -96,7 +96,7 @@ impl<W: Write> TarWriter<'_, W> {
                 let message = format!("{} changed while it was being packed", path.display());
                 return Err(Error::new(ErrorKind::InvalidContent, message));
             }
-            write(out, &buffer[..count], cancelled)?;
+            write(out, &buffer[..count], cancel)?;
             // A short read is the end of the file. Another read to confirm it would cost as much as reading a small
             // file.
             if copied == size && count < buffer.len() {
@@ -106,12 +106,12 @@ impl<W: Write> TarWriter<'_, W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        write(&mut self.out, bytes, self.cancelled)
+        write(&mut self.out, bytes, self.cancel)
     }
 }
 
-fn write(out: &mut impl Write, bytes: &[u8], cancelled: &AtomicBool) -> Result<()> {
-    check_cancelled(cancelled)?;
+fn write(out: &mut impl Write, bytes: &[u8], cancel: &CancellationToken) -> Result<()> {
+    check_cancelled(cancel)?;
     out.write_all(bytes).map_err(|error| Error::io("failed to hand on a block", error))
 }
 

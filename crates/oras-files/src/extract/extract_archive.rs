@@ -1,13 +1,12 @@
 //! Unpacks the archive of a directory layer, and checks its content digest before any file is published.
 
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use cap_std::fs::Dir;
 use oras_spec::{Algorithm, Digest};
 use oras_store::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::decompress::decompress;
 use super::directory_attributes::DirectoryAttributes;
@@ -17,7 +16,7 @@ use super::tar_reader::TarReader;
 use super::unpack_limits::{LimitExceeded, LimitedReader};
 
 /// Unpacks the compressed archive `packed` into the empty directory `root`, until the first error or until
-/// `cancelled` is set.
+/// `cancel` is cancelled.
 ///
 /// Returns the attributes of its directories, children first. They are set after publication, because a directory
 /// without write permission could not be moved or deleted.
@@ -25,13 +24,13 @@ pub(crate) fn extract_archive(
     packed: Box<dyn Read + Send>,
     root: Dir,
     options: &ExtractOptions<'_>,
-    cancelled: Arc<AtomicBool>,
+    cancel: CancellationToken,
 ) -> Result<Vec<DirectoryAttributes>> {
     // Decompressing takes about as long as writing the files, so both run on separate threads.
     thread::scope(|scope| {
         let stream = ReadAhead::start(scope, move || decompress(packed)).map_err(unpack_error)?;
         let allowed = options.limits.for_archive(options.packed_size);
-        let stream = LimitedReader::new(stream, allowed, cancelled);
+        let stream = LimitedReader::new(stream, allowed, cancel);
         let mut entries = TarReader::new(stream);
         let mut writer = EntryWriter::new(root, options).map_err(unpack_error)?;
         let mut count = 0;

@@ -1,11 +1,10 @@
 //! Limits on the unpacked size and the number of entries of an archive.
 
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, ErrorKind};
+use tokio_util::sync::CancellationToken;
 
 /// The limits for unpacking one archive, so that a small download cannot fill the disk. A program with little space
 /// lowers them:
@@ -99,12 +98,12 @@ pub(super) struct LimitedReader<R> {
     inner: R,
     hasher: Hasher,
     limit: SizeLimit,
-    cancelled: Arc<AtomicBool>,
+    cancel: CancellationToken,
 }
 
 impl<R: Read> LimitedReader<R> {
-    pub(super) fn new(inner: R, limit: SizeLimit, cancelled: Arc<AtomicBool>) -> Self {
-        Self { inner, hasher: Hasher::new(Algorithm::Sha256), limit, cancelled }
+    pub(super) fn new(inner: R, limit: SizeLimit, cancel: CancellationToken) -> Self {
+        Self { inner, hasher: Hasher::new(Algorithm::Sha256), limit, cancel }
     }
 
     /// Returns the SHA-256 digest of the bytes that were read so far.
@@ -116,7 +115,7 @@ impl<R: Read> LimitedReader<R> {
 impl<R: Read> Read for LimitedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // Every byte of an archive passes here, so this is the one place that checks for cancellation.
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.cancel.is_cancelled() {
             return Err(io::Error::other("cancelled"));
         }
         let count = self.inner.read(buffer)?;

@@ -1,11 +1,10 @@
 //! Stages content under a second title by copying the staged file of the first.
 
-use std::sync::atomic::AtomicBool;
-
 use cap_std::fs::File as DirFile;
 use oras_fs::failed_to;
 use oras_spec::Descriptor;
 use oras_store::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::existing_files::{copy_verified, find_existing};
 use super::staged_item::{Location, StagedItem};
@@ -23,7 +22,7 @@ pub(crate) fn copy_duplicate(
     title: &str,
 ) -> Result<StagedItem> {
     let destination = destinations.resolve(title, false)?;
-    let never = AtomicBool::new(false);
+    let never = CancellationToken::new();
     if !is_packed_directory(layer)
         && let Some(item) = find_existing(&destination, layer, &never)
     {

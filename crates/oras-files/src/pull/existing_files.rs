@@ -8,12 +8,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::fs::Dir;
 use oras_fs::FileStamp;
 use oras_spec::{Algorithm, Descriptor, Digest, annotation};
 use oras_store::{Error, Result, Verifier};
+use tokio_util::sync::CancellationToken;
 
 use super::staged_item::{Location, StagedItem};
 use super::title_path::Destination;
@@ -33,7 +33,7 @@ const COPY_STEP: u64 = 64 << 20;
 pub(crate) fn find_existing(
     destination: &Destination,
     layer: &Descriptor,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Option<StagedItem> {
     let dir = &destination.output.dir;
     if destination.relative.ancestors().skip(1).any(|parent| is_link(dir, parent)) {
@@ -41,9 +41,9 @@ pub(crate) fn find_existing(
     }
     let found = dir.symlink_metadata(&destination.relative).ok()?;
     let is_same = if is_packed_directory(layer) {
-        found.is_dir() && is_same_directory(destination, layer, cancelled)?
+        found.is_dir() && is_same_directory(destination, layer, cancel)?
     } else {
-        found.is_file() && is_same_file(dir, &destination.relative, layer, cancelled)?
+        found.is_file() && is_same_file(dir, &destination.relative, layer, cancel)?
     };
     is_same.then(|| StagedItem::new(destination, PathBuf::new(), Location::Target))
 }
@@ -52,19 +52,23 @@ fn is_link(dir: &Dir, path: &Path) -> bool {
     !path.as_os_str().is_empty() && dir.symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }
 
-fn is_same_file(dir: &Dir, path: &Path, layer: &Descriptor, cancelled: &AtomicBool) -> Option<bool> {
+fn is_same_file(dir: &Dir, path: &Path, layer: &Descriptor, cancel: &CancellationToken) -> Option<bool> {
     let mut file = dir.open(path).ok()?.into_std();
     let metadata = file.metadata().ok()?;
     if !metadata.is_file() || metadata.len() != layer.size {
         return Some(false);
     }
     let stamp = FileStamp::of(&metadata);
-    copy_verified(&mut file, &mut io::sink(), layer, cancelled).ok()?;
+    copy_verified(&mut file, &mut io::sink(), layer, cancel).ok()?;
     // A program that writes to the file while it is hashed changes its stamp.
     Some(FileStamp::of(&file.metadata().ok()?) == stamp)
 }
 
-fn is_same_directory(destination: &Destination, layer: &Descriptor, cancelled: &AtomicBool) -> Option<bool> {
+fn is_same_directory(
+    destination: &Destination,
+    layer: &Descriptor,
+    cancel: &CancellationToken,
+) -> Option<bool> {
     let expected: Digest = layer.annotations.get(annotation::CONTENT_DIGEST)?.parse().ok()?;
     // The output directory itself contains the staging directory, so its tar never has the expected digest.
     if expected.algorithm() != Some(Algorithm::Sha256) || destination.relative.as_os_str().is_empty() {
@@ -73,7 +77,7 @@ fn is_same_directory(destination: &Destination, layer: &Descriptor, cancelled: &
     let max_size = layer.size.saturating_mul(MAX_TAR_RATIO).max(MIN_TAR_LIMIT);
     let path = destination.output.path.join(&destination.relative);
     // The latest time is `None`, because the tar must have the times that the files have on disk.
-    let digest = archive::content_digest(&path, layer.title()?, None, max_size, cancelled).ok()?;
+    let digest = archive::content_digest(&path, layer.title()?, None, max_size, cancel).ok()?;
     Some(expected == digest)
 }
 
@@ -86,7 +90,7 @@ pub(crate) fn copy_local_file(
     source: &Path,
     create: impl FnOnce() -> Result<File>,
     layer: &Descriptor,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Option<()> {
     // A link is not followed here. The store reads it as content and verifies its target.
     let found = fs::symlink_metadata(source).ok()?;
@@ -94,7 +98,7 @@ pub(crate) fn copy_local_file(
     let mut copy = create().ok()?;
     // `io::copy` between two files uses `copy_file_range` on Linux, which can share blocks.
     let mut remaining = layer.size;
-    while remaining > 0 && !cancelled.load(Ordering::Relaxed) {
+    while remaining > 0 && !cancel.is_cancelled() {
         match io::copy(&mut (&source).take(remaining.min(COPY_STEP)), &mut copy).ok()? {
             // The file has become shorter. The verification below detects that.
             0 => break,
@@ -102,7 +106,7 @@ pub(crate) fn copy_local_file(
         }
     }
     copy.rewind().ok()?;
-    copy_verified(&mut copy, &mut io::sink(), layer, cancelled).ok()
+    copy_verified(&mut copy, &mut io::sink(), layer, cancel).ok()
 }
 
 /// Copies the content of `layer` from `from` to `to`.
@@ -113,13 +117,13 @@ pub(crate) fn copy_verified(
     from: &mut (impl Read + Send),
     to: &mut impl io::Write,
     layer: &Descriptor,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Result<()> {
     let failed = |error| Error::io("failed to read", error);
     let mut verifier = Verifier::new(layer)?;
     let mut copied = Ok(());
     let read = oras_fs::read_through(from, |piece| {
-        copied = check_cancelled(cancelled)
+        copied = check_cancelled(cancel)
             .and_then(|()| verifier.update(piece))
             .and_then(|()| to.write_all(piece).map_err(failed));
         if copied.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

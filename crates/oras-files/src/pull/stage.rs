@@ -3,16 +3,15 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use oras_fs::{Durability, PartialFile, blocking};
 use oras_store::{Content, Origin, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::existing_files::{copy_local_file, find_existing};
 use super::staged_item::{Location, StagedItem};
 use super::title_path::{Destination, Destinations};
 use super::unpack_layer::{is_packed_directory, unpack_fetched, unpack_while_fetching};
-use crate::cancel::CancelOnDrop;
 
 /// A packed directory below this size is unpacked while it is fetched: fetching it again takes seconds. A larger one is
 /// fetched into a partial file first, which a later run can resume, and is unpacked when it is complete.
@@ -28,13 +27,14 @@ pub(crate) async fn stage(
 ) -> Result<StagedItem> {
     let layer = content.descriptor();
     let options = destinations.options;
-    let cancel = CancelOnDrop::default();
+    let cancel = CancellationToken::new();
+    let _guard = cancel.drop_guard_ref();
     let (destination, plan) = {
         let (destinations, content, title) = (Arc::clone(destinations), content.clone(), title.to_owned());
-        let cancelled = Arc::clone(&cancel.0);
+        let cancel = cancel.clone();
         blocking(move || {
             let destination = destinations.resolve(&title, is_packed_directory(content.descriptor()))?;
-            let plan = StagingPlan::new(&destination, &content, &cancelled)?;
+            let plan = StagingPlan::new(&destination, &content, &cancel)?;
             Ok((destination, plan))
         })
         .await?
@@ -46,7 +46,7 @@ pub(crate) async fn stage(
             return Ok(item);
         }
         StagingPlan::UnpackWhileFetching => {
-            return unpack_while_fetching(content, destination, options, cancel).await;
+            return unpack_while_fetching(content, destination, options, cancel.clone()).await;
         }
         StagingPlan::WriteFile(staged, file) => {
             // The content is opened separately, so that an open error is not reported as a failed copy.
@@ -65,7 +65,7 @@ pub(crate) async fn stage(
         }
     };
     if is_packed_directory(layer) {
-        return unpack_fetched(fetched, destination, layer, options, cancel).await;
+        return unpack_fetched(fetched, destination, layer, options, cancel.clone()).await;
     }
     Ok(fetched)
 }
@@ -80,15 +80,15 @@ enum StagingPlan {
 }
 
 impl StagingPlan {
-    fn new(destination: &Destination, content: &Content, cancelled: &AtomicBool) -> Result<Self> {
+    fn new(destination: &Destination, content: &Content, cancel: &CancellationToken) -> Result<Self> {
         let layer = content.descriptor();
-        if let Some(item) = find_existing(destination, layer, cancelled) {
+        if let Some(item) = find_existing(destination, layer, cancel) {
             return Ok(Self::Done(item));
         }
         if is_packed_directory(layer) && layer.size < MAX_UNPACKED_WHILE_FETCHING {
             return Ok(Self::UnpackWhileFetching);
         }
-        if let Some(item) = copy_from_origin(destination, content, cancelled) {
+        if let Some(item) = copy_from_origin(destination, content, cancel) {
             return Ok(Self::Done(item));
         }
         if let Some(partial) = destination.output.claim_partial(content) {
@@ -104,7 +104,7 @@ impl StagingPlan {
 fn copy_from_origin(
     destination: &Destination,
     content: &Content,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Option<StagedItem> {
     let layer = content.descriptor();
     let Origin::File { path } = content.origin() else { return None };
@@ -113,6 +113,6 @@ fn copy_from_origin(
     }
     let staged = destination.output.new_staged_name();
     // A copy with the wrong content is deleted with the staging directory.
-    copy_local_file(&path, || destination.output.create_staged(&staged), layer, cancelled)?;
+    copy_local_file(&path, || destination.output.create_staged(&staged), layer, cancel)?;
     Some(StagedItem::new(destination, staged, Location::Staging))
 }

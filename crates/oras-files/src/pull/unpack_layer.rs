@@ -5,7 +5,6 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bytes::Bytes;
@@ -13,11 +12,11 @@ use futures::future::join;
 use oras_fs::blocking;
 use oras_spec::{Descriptor, annotation};
 use oras_store::{Content, Error, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::options::PullOptions;
 use super::staged_item::{Location, StagedItem};
 use super::title_path::Destination;
-use crate::cancel::CancelOnDrop;
 use crate::extract::{ExtractOptions, ReadAhead, extract_archive};
 
 /// The number of chunks between the network and the archive reader. It bounds the memory of one layer.
@@ -36,17 +35,17 @@ pub(crate) async fn unpack_while_fetching(
     content: &Content,
     destination: Destination,
     options: PullOptions,
-    cancel: CancelOnDrop,
+    cancel: CancellationToken,
 ) -> Result<StagedItem> {
     let layer = content.descriptor().clone();
     // The content is opened separately, so that an open error is not reported as a failed copy.
     let stream = content.unverified(0..layer.size).await?;
     let opened = Content::once(layer.clone(), stream);
-    let (destination, cancelled) = (Arc::new(destination), Arc::clone(&cancel.0));
+    let destination = Arc::new(destination);
     let (sender, receiver) = sync_channel(QUEUE);
     let unpacking = {
         let destination = Arc::clone(&destination);
-        blocking(move || unpack(Box::new(ReadAhead::new(receiver)), &destination, &layer, options, cancelled))
+        blocking(move || unpack(Box::new(ReadAhead::new(receiver)), &destination, &layer, options, cancel))
     };
     let name = destination.path.display().to_string();
     let fetching = oras_fs::write_verified(&opened, ChunkWriter(Some(sender)), name, |writer| {
@@ -65,9 +64,9 @@ pub(crate) async fn unpack_fetched(
     destination: Destination,
     layer: &Descriptor,
     options: PullOptions,
-    cancel: CancelOnDrop,
+    cancel: CancellationToken,
 ) -> Result<StagedItem> {
-    let (layer, cancelled) = (layer.clone(), Arc::clone(&cancel.0));
+    let layer = layer.clone();
     blocking(move || {
         let output = &destination.output;
         let failed = |error| destination.unpack_failed(Error::io("failed to unpack", error));
@@ -76,7 +75,7 @@ pub(crate) async fn unpack_fetched(
             moved.map_err(failed)?;
         }
         let file = output.staging.open(&fetched.staged).map_err(failed)?.into_std();
-        let item = unpack(Box::new(file), &destination, &layer, options, cancelled)?;
+        let item = unpack(Box::new(file), &destination, &layer, options, cancel)?;
         output.staging.remove_file(&fetched.staged).map_err(failed)?;
         Ok(item)
     })
@@ -89,7 +88,7 @@ fn unpack(
     destination: &Destination,
     layer: &Descriptor,
     options: PullOptions,
-    cancelled: Arc<AtomicBool>,
+    cancel: CancellationToken,
 ) -> Result<StagedItem> {
     let failed = |error| destination.unpack_failed(Error::io("failed to unpack", error));
     let output = &destination.output;
@@ -106,7 +105,7 @@ fn unpack(
         preserve_permissions: options.preserve_permissions,
         allow_outside_links: options.allow_path_traversal,
     };
-    let directories = extract_archive(archive, root, &extract_options, cancelled)
+    let directories = extract_archive(archive, root, &extract_options, cancel)
         .map_err(|error| destination.unpack_failed(error))?;
     let item = StagedItem::new(destination, staged, Location::Staging);
     Ok(StagedItem { directories: Arc::new(directories), ..item })

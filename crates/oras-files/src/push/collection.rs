@@ -15,7 +15,6 @@ use super::node_content::{NodeContent, Nodes};
 use super::scanned_path::ScannedPath;
 use super::title_claim::Titles;
 use crate::archive::DirectoryOptions;
-use crate::cancel::CancelOnDrop;
 
 /// Files, directories and bytes as a source of nodes. Only packed directories and content that can be read only once
 /// are copied.
@@ -150,7 +149,7 @@ impl Collection {
     pub async fn describe(&self, scanned: ScannedPath) -> Result<Descriptor> {
         let _permit = self.packing_permit(&scanned).await?;
         let (directories, nodes) = (self.directories, Arc::clone(&self.nodes));
-        let cancel = CancelOnDrop(Arc::clone(&scanned.claim.cancelled));
+        let _guard = scanned.claim.cancel.clone().drop_guard();
         let (mut scanned, descriptor, content) = blocking(move || {
             let (descriptor, content) = scanned.describe(directories, &nodes)?;
             Ok((scanned, descriptor, content))
@@ -158,8 +157,6 @@ impl Collection {
         .await?;
         self.nodes.lock().insert(descriptor.digest.clone(), content);
         scanned.claim.is_added = true;
-        // The work is done, so setting the flag has no effect any more.
-        drop(cancel);
         Ok(descriptor)
     }
 

@@ -11,11 +11,11 @@ use oras_store::{
     Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Progress, ProgressUpdate, Pushed, Result,
 };
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio_util::sync::CancellationToken;
 
 use super::collection::Collection;
 use super::scanned_path::ScannedPath;
 use crate::archive;
-use crate::cancel::CancelOnDrop;
 
 /// A packed directory of at most this size is kept in memory, so that the store can be queried for it before it is
 /// sent.
@@ -54,23 +54,23 @@ impl DirectoryUpload<'_> {
         known_layers: BoxFuture<'_, Arc<[Descriptor]>>,
     ) -> Result<Sent> {
         let _permit = collection.packing_permit(scanned).await?;
-        let cancel = CancelOnDrop::default();
+        let cancel = CancellationToken::new();
+        let _guard = cancel.drop_guard_ref();
         let buffer_size = MAX_BUFFERED.min(collection.nodes.lock().room_for_packed());
         let directories = collection.directories;
         let (sender, receiver) = channel(QUEUE);
         let packing = {
             let (path, title) = (scanned.path.clone(), scanned.title().to_owned());
-            let cancelled = Arc::clone(&cancel.0);
+            let cancel = cancel.clone();
             blocking(move || {
-                archive::pack_directory(&path, &title, directories, &cancelled, |bytes| {
+                archive::pack_directory(&path, &title, directories, &cancel, |bytes| {
                     sender
                         .blocking_send(bytes)
                         .map_err(|_| Error::new(ErrorKind::Other, "the receiver was closed"))
                 })
             })
         };
-        let is_known =
-            async { scanned.is_directory_among(&known_layers.await, directories, &cancel.0).await };
+        let is_known = async { scanned.is_directory_among(&known_layers.await, directories, &cancel).await };
         let receiving = self.receive(receiver, &scanned.media_type, buffer_size, is_known);
         // Both must run at the same time, because the packer waits while the channel is full.
         let (packed, received) = join(packing, receiving).await;

@@ -4,7 +4,6 @@ use std::fs::{self, Metadata};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use futures::FutureExt;
 use oras_fs::{FileStamp, blocking, failed_to};
@@ -12,6 +11,7 @@ use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::{Error, ErrorKind, Result, UnhashedContent};
 use parking_lot::Mutex;
 use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
 
 use super::node_content::{NodeContent, Nodes};
 use super::source_file::{self, stat_error};
@@ -111,7 +111,7 @@ impl ScannedPath {
         &self,
         layers: &[Descriptor],
         directories: DirectoryOptions,
-        cancelled: &Arc<AtomicBool>,
+        cancel: &CancellationToken,
     ) -> bool {
         let same_title = layers.iter().filter(|layer| layer.title() == Some(self.title()));
         let digests: Vec<_> =
@@ -119,10 +119,9 @@ impl ScannedPath {
         if digests.is_empty() {
             return false;
         }
-        let (path, title, cancelled) = (self.path.clone(), self.title().to_owned(), Arc::clone(cancelled));
-        let digest = blocking(move || {
-            archive::content_digest(&path, &title, directories.latest, u64::MAX, &cancelled)
-        });
+        let (path, title, cancel) = (self.path.clone(), self.title().to_owned(), cancel.clone());
+        let digest =
+            blocking(move || archive::content_digest(&path, &title, directories.latest, u64::MAX, &cancel));
         // A read error also ends the packing, which reports it.
         digest.await.is_ok_and(|digest| digests.contains(&&digest.to_string()))
     }
@@ -163,13 +162,13 @@ impl ScannedPath {
         directories: DirectoryOptions,
         nodes: &Mutex<Nodes>,
     ) -> Result<(Descriptor, NodeContent)> {
-        let cancelled = &*self.claim.cancelled;
+        let cancel = &self.claim.cancel;
         match self.kind {
             PathKind::Directory => {
                 let failed = failed_to("pack", &self.path);
                 let mut file = NamedTempFile::new().map_err(failed)?;
                 let packed =
-                    archive::pack_directory(&self.path, self.title(), directories, cancelled, |bytes| {
+                    archive::pack_directory(&self.path, self.title(), directories, cancel, |bytes| {
                         file.write_all(&bytes).map_err(failed)
                     })?;
                 let content = NodeContent::TempFile(Arc::new(file.into_temp_path()));
@@ -177,12 +176,12 @@ impl ScannedPath {
             }
             PathKind::ReadOnce => {
                 let mut file = NamedTempFile::new().map_err(failed_to("keep", &self.path))?;
-                let (digest, size) = source_file::copy_and_hash(&self.path, file.as_file_mut(), cancelled)?;
+                let (digest, size) = source_file::copy_and_hash(&self.path, file.as_file_mut(), cancel)?;
                 let content = NodeContent::TempFile(Arc::new(file.into_temp_path()));
                 Ok((self.descriptor(digest, size), content))
             }
             PathKind::File(stamp) => {
-                let (digest, bytes) = source_file::hash(&self.path, &stamp, cancelled)?;
+                let (digest, bytes) = source_file::hash(&self.path, &stamp, cancel)?;
                 // Without room in memory the bytes are dropped, and the file is read again when it is sent.
                 let bytes = bytes.filter(|bytes| nodes.lock().reserve_small(bytes));
                 let content = match bytes {

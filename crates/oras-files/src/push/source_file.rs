@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use oras_fs::{FileStamp, failed_to};
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
 
 use crate::cancel::check_cancelled;
 
@@ -48,13 +48,13 @@ fn check_unchanged(file: &File, path: &Path, stamp: &FileStamp) -> Result<()> {
 pub(crate) fn hash(
     path: &Path,
     stamp: &FileStamp,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Result<(Digest, Option<Bytes>)> {
     if stamp.length < SMALL {
         let bytes = read_small(path, stamp)?;
         return Ok((Digest::sha256(&bytes), Some(bytes)));
     }
-    let (digest, size) = copy_and_hash(path, &mut std::io::sink(), cancelled)?;
+    let (digest, size) = copy_and_hash(path, &mut std::io::sink(), cancel)?;
     // A change that keeps the length is detected when the file is opened to be sent.
     if size == stamp.length { Ok((digest, None)) } else { Err(changed(path)) }
 }
@@ -63,7 +63,7 @@ pub(crate) fn hash(
 pub(crate) fn copy_and_hash(
     path: &Path,
     to: &mut impl Write,
-    cancelled: &AtomicBool,
+    cancel: &CancellationToken,
 ) -> Result<(Digest, u64)> {
     let failed = failed_to("read", path);
     let file = File::open(path).map_err(failed)?;
@@ -73,7 +73,7 @@ pub(crate) fn copy_and_hash(
     let read = oras_fs::read_through(file, |piece| {
         hasher.update(piece);
         size += piece.len() as u64;
-        written = check_cancelled(cancelled).and_then(|()| to.write_all(piece).map_err(failed));
+        written = check_cancelled(cancel).and_then(|()| to.write_all(piece).map_err(failed));
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     written?;

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// The titles that are in use. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ impl Titles {
         Ok(TitleClaim {
             titles: self.clone(),
             title: title.to_owned(),
-            cancelled: Arc::default(),
+            cancel: CancellationToken::new(),
             is_added: false,
         })
     }
@@ -34,7 +34,7 @@ impl Titles {
 pub(crate) struct TitleClaim {
     titles: Titles,
     pub(crate) title: String,
-    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) cancel: CancellationToken,
     /// Whether the node was added to the collection.
     pub(crate) is_added: bool,
 }
@@ -42,8 +42,8 @@ pub(crate) struct TitleClaim {
 impl Drop for TitleClaim {
     fn drop(&mut self) {
         if !self.is_added {
-            // The work may still run on another thread, which polls this flag.
-            self.cancelled.store(true, Ordering::Relaxed);
+            // The work may still run on another thread, which polls this token.
+            self.cancel.cancel();
             self.titles.0.lock().remove(&self.title);
         }
     }

@@ -1,14 +1,13 @@
 //! Uploads content without a digest: sends it while it is hashed, with the digest in the last request.
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher};
 use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Target, UnhashedContent};
 use tokio::runtime::Handle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::http::payload::{MAX_SMALL_BLOB, Payload};
 use crate::repository::repository::Repository;
@@ -133,17 +132,17 @@ enum Streamed {
 /// content from the page cache. Dropping this stops the thread.
 struct Hashing {
     work: tokio::task::JoinHandle<Result<Digest>>,
-    is_cancelled: Arc<AtomicBool>,
+    _guard: DropGuard,
 }
 
 impl Hashing {
     fn start(content: UnhashedContent) -> Self {
-        let is_cancelled = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&is_cancelled);
+        let cancel = CancellationToken::new();
+        let guard = cancel.clone().drop_guard();
         let runtime = Handle::current();
         // Hashing in the async task would compete with sending for one thread.
-        let work = tokio::task::spawn_blocking(move || runtime.block_on(hash(&content, &stop)));
-        Self { work, is_cancelled }
+        let work = tokio::task::spawn_blocking(move || runtime.block_on(hash(&content, &cancel)));
+        Self { work, _guard: guard }
     }
 
     async fn digest(&mut self) -> Result<Digest> {
@@ -160,19 +159,13 @@ impl Hashing {
     }
 }
 
-impl Drop for Hashing {
-    fn drop(&mut self) {
-        self.is_cancelled.store(true, Ordering::Relaxed);
-    }
-}
-
-async fn hash(content: &UnhashedContent, is_cancelled: &AtomicBool) -> Result<Digest> {
+async fn hash(content: &UnhashedContent, cancel: &CancellationToken) -> Result<Digest> {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut seen = 0;
     let mut stream = content.read(0).await?;
     while let Some(chunk) = stream.try_next().await? {
-        // A blocking task can't be aborted, so it checks the flag for each chunk.
-        if is_cancelled.load(Ordering::Relaxed) {
+        // A blocking task can't be aborted, so it checks for each chunk.
+        if cancel.is_cancelled() {
             return Err(Error::new(ErrorKind::Other, "the upload was cancelled"));
         }
         seen += chunk.len() as u64;
