@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::http::request::{Body, Request};
 use crate::http::response::Response;
-use crate::repository::referrers::tag_index_update::Verify;
+use crate::repository::referrers::referrers_index::Verify;
+use crate::repository::referrers::repository_referrers::RepositoryReferrers;
 use crate::repository::repository::Repository;
 use crate::repository::response_checks::{check_digest, digest_header, is_inconclusive_head};
 
@@ -110,7 +111,7 @@ impl Repository {
     }
 
     /// Stores a manifest under a tag or its digest, and adds it to the referrers of its subject. With
-    /// [`Verify::Deferred`], the check of that entry is deferred to [`Repository::verify_deferred_referrers`].
+    /// [`Verify::Deferred`], the check of that entry is deferred to the next `sync`.
     pub(crate) async fn store_manifest(
         &self,
         content: &Content,
@@ -120,7 +121,7 @@ impl Repository {
         let descriptor = content.descriptor();
         let bytes = content.bytes(self.client().options().max_manifest_size).await?;
         let subject_known = self.put_manifest(reference, &descriptor.media_type, bytes.clone()).await?;
-        self.add_referrer(descriptor, bytes, subject_known, verify).await
+        RepositoryReferrers(self).add(descriptor, bytes, subject_known, verify).await
     }
 
     /// Sends a manifest. Returns true if the registry maintains the referrers of its subject.

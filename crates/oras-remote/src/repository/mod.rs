@@ -1,7 +1,6 @@
 //! A repository of a registry: blobs, manifests, tags, referrers, uploads and downloads.
 
 pub(crate) mod blobs;
-pub(crate) mod delete_tag;
 pub(crate) mod download;
 pub(crate) mod manifests;
 pub(crate) mod referrers;
@@ -9,4 +8,5 @@ pub(crate) mod referrers;
 pub(crate) mod repository;
 pub(crate) mod response_checks;
 pub(crate) mod store;
+pub(crate) mod tag_deletion;
 pub(crate) mod upload;

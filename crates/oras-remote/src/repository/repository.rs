@@ -14,7 +14,8 @@ use crate::http::endpoint::Endpoint;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::http::retry::FailedAttempt;
-use crate::repository::referrers::pending::PendingReferrers;
+use crate::repository::referrers::pending_referrers::PendingReferrers;
+use crate::repository::upload::upload_capabilities::UploadCapabilities;
 
 oras_store::inherent_read_methods!(Repository);
 oras_store::inherent_write_methods!(Repository);
@@ -126,7 +127,7 @@ impl Repository {
     }
 
     /// Returns the detected support of the referrers API: see
-    /// [`ApiSupport`](crate::repository::referrers::referrers_api).
+    /// [`ApiSupport`](crate::repository::referrers::repository_referrers).
     pub(crate) fn referrers_state(&self) -> &AtomicU8 {
         &self.inner.referrers
     }
@@ -134,6 +135,11 @@ impl Repository {
     /// Returns the referrers that are to be added to an index.
     pub(crate) fn pending_referrers(&self) -> &PendingReferrers {
         &self.inner.pending_referrers
+    }
+
+    /// Returns the upload capabilities of the registry.
+    pub(crate) fn upload_capabilities(&self) -> Arc<UploadCapabilities> {
+        self.client().host(self.endpoint().base()).uploads(self.endpoint().server())
     }
 
     /// Returns the name of the repository without its registry.

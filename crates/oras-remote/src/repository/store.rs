@@ -14,8 +14,10 @@ use oras_store::{
 
 use crate::http::paging::List;
 use crate::repository::download::blob_download;
-use crate::repository::referrers::tag_index_update::Verify;
+use crate::repository::referrers::referrers_index::{ReferrersIndex, Verify};
+use crate::repository::referrers::repository_referrers::RepositoryReferrers;
 use crate::repository::repository::Repository;
+use crate::repository::tag_deletion::TagDeletion;
 use crate::repository::upload::chunked_ingest::ChunkedIngest;
 
 #[async_trait]
@@ -86,7 +88,7 @@ impl Target for Repository {
     }
 
     async fn sync(&self) -> Result<()> {
-        self.verify_deferred_referrers().await
+        ReferrersIndex::verify_deferred(self).await
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {
@@ -124,7 +126,7 @@ impl ReadStore for Repository {
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
-        self.list_referrers(node, artifact_type).await
+        RepositoryReferrers(self).list(node, artifact_type).await
     }
 
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
@@ -147,12 +149,12 @@ impl Store for Repository {
     async fn delete(&self, target: DeleteTarget<'_>) -> Result<()> {
         let descriptor = match target {
             DeleteTarget::Content(descriptor) => descriptor,
-            DeleteTarget::Tag(tag) => return self.delete_tag(tag).await,
+            DeleteTarget::Tag(tag) => return TagDeletion::new(self, tag).await?.run().await,
         };
         if descriptor.media_type.is_manifest() {
             // Removes the referrer first, because after the deletion the client can't read the subject from the
             // manifest.
-            self.remove_referrer(descriptor).await?;
+            RepositoryReferrers(self).remove(descriptor).await?;
             return self.remove("manifests", &descriptor.digest.to_string()).await;
         }
         self.remove("blobs", &descriptor.digest.to_string()).await

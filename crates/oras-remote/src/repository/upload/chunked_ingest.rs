@@ -14,7 +14,7 @@ use oras_store::{Content, Error, ErrorKind, Ingest, Result, UnhashedContent, Wri
 use tokio::task::JoinSet;
 
 use crate::http::payload::Payload;
-use crate::repository::referrers::tag_index_update::Verify;
+use crate::repository::referrers::referrers_index::Verify;
 use crate::repository::repository::Repository;
 use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 

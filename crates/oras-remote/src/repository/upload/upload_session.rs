@@ -1,7 +1,6 @@
 //! The requests of an upload session: open, status, send, close and cancel (distribution-spec, "Pushing blobs").
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use oras_spec::{Algorithm, Digest};
@@ -161,13 +160,6 @@ impl UploadSession {
             tracing::debug!("an upload session was left to expire");
         }
         is_gone
-    }
-}
-
-impl Repository {
-    /// Returns the upload capabilities of the registry.
-    pub(crate) fn upload_capabilities(&self) -> Arc<UploadCapabilities> {
-        self.client().host(self.endpoint().base()).uploads(self.endpoint().server())
     }
 }
 

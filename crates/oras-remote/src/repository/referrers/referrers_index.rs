@@ -5,6 +5,7 @@
 //! Writers on one machine are serialized by a lock file. Against other machines, each entry is verified after the
 //! write, and written again if it was lost.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use oras_store::{Error, ErrorKind, Result, check_written_size};
 
 use crate::http::paging::MAX_PAGE;
 use crate::http::retry::random;
-use crate::repository::referrers::tag_index_document::{ReferrersIndex, referrers_in, tag_of};
+use crate::repository::referrers::index_document::{IndexDocument, referrers_in, tag_of};
 use crate::repository::referrers::update_lock::UpdateLock;
 use crate::repository::repository::Repository;
 
@@ -32,7 +33,7 @@ const MAX_CONCURRENT_CHECKS: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verify {
     Now,
-    /// By [`Repository::verify_deferred_referrers`], for many entries at once, because verification takes time.
+    /// By [`ReferrersIndex::verify_deferred`], for many entries at once, because verification takes time.
     Deferred,
     /// The entry was written before; only verify it.
     Recheck,
@@ -48,91 +49,93 @@ enum TagContent {
     Other(MediaType),
 }
 
-impl Repository {
+/// The index of a subject's referrers under a tag of the repository (distribution-spec, "Referrers Tag Schema").
+pub(crate) struct ReferrersIndex<'a> {
+    repository: &'a Repository,
+    subject: &'a Descriptor,
+    tag: Reference,
+}
+
+impl<'a> ReferrersIndex<'a> {
+    /// Returns the index of `subject`, without a request.
+    pub(crate) fn of(repository: &'a Repository, subject: &'a Descriptor) -> Result<Self> {
+        let tag = repository.reference_to(&tag_of(&subject.digest))?;
+        Ok(Self { repository, subject, tag })
+    }
+
     /// Returns the referrers in the index; none if the tag names something else.
-    pub(crate) async fn tagged_referrers(&self, subject: &Descriptor) -> Result<Vec<Descriptor>> {
-        let tag = self.reference_to(&tag_of(&subject.digest))?;
-        let TagContent::Index(bytes) = self.read_tag(&tag, subject).await? else {
-            return Ok(Vec::new());
-        };
+    pub(crate) async fn read(&self) -> Result<Vec<Descriptor>> {
+        let TagContent::Index(bytes) = self.read_tag().await? else { return Ok(Vec::new()) };
         let failed = |error: Error| {
-            error.context(format!("failed to decode referrers index from referrers tag {tag}"))
+            error.context(format!("failed to decode referrers index from referrers tag {}", self.tag))
         };
         referrers_in(&bytes).map_err(failed)
     }
 
-    /// Adds `referrer` to the index and verifies that it remains. Waiting referrers of the same repository are added
-    /// by the same write.
-    pub(crate) async fn add_tagged_referrer(
-        &self,
-        subject: &Descriptor,
-        referrer: &Descriptor,
-        verify: Verify,
-    ) -> Result<()> {
-        let tag = tag_of(&subject.digest);
-        let pending = self.pending_referrers().queue(&tag, referrer);
+    /// Adds `referrer` and verifies that it remains. Waiting referrers of the same index are added by the same write.
+    pub(crate) async fn add(&self, referrer: &Descriptor, verify: Verify) -> Result<()> {
+        let (pending, tag) = (self.repository.pending_referrers(), self.tag.to_string());
+        let queued = pending.queue(&tag, referrer);
         // While this task waits for the lock, another writer may add this referrer with its own.
-        let lock = std::pin::pin!(self.lock_index(subject));
-        let _lock = match select(lock, std::pin::pin!(pending.added_by_another())).await {
-            Either::Left((lock, _)) => lock?,
+        let _lock = match select(pin!(self.lock()), pin!(queued.added_by_another())).await {
+            Either::Left((lock, _)) => lock,
             Either::Right(_) => return Ok(()),
         };
         // Takes the referrers after locking, so that those queued while this task waited are part of the same write.
-        let all = self.pending_referrers().take(&tag, &pending);
-        let referrers: Vec<_> = all.iter().map(|pending| pending.referrer.clone()).collect();
-        self.change_index(subject, &referrer.digest, verify, |index| index.add_all(&referrers)).await?;
+        let all = pending.take(&tag, &queued);
+        let referrers: Vec<_> = all.iter().map(|queued| queued.referrer.clone()).collect();
+        self.change(&referrer.digest, verify, |document| document.add_all(&referrers)).await?;
         if verify == Verify::Deferred {
-            self.pending_referrers().defer_check(subject, referrers);
+            pending.defer_check(self.subject, referrers);
         }
         // Notifies only after the write, because a woken task reports success. After an error, each waiting task
         // writes its own referrer.
-        all.iter().for_each(|pending| pending.notify());
+        all.iter().for_each(|queued| queued.notify());
         Ok(())
     }
 
-    /// Verifies the entries whose check was [deferred](Verify::Deferred).
-    pub(crate) async fn verify_deferred_referrers(&self) -> Result<()> {
-        let deferred = self.pending_referrers().take_deferred();
-        let checks = deferred.into_iter().map(|(subject, referrers)| async move {
+    /// Verifies the entries whose check was [deferred](Verify::Deferred), in all indexes of `repository`.
+    pub(crate) async fn verify_deferred(repository: &Repository) -> Result<()> {
+        let pending = repository.pending_referrers();
+        let checks = pending.take_deferred().into_iter().map(|(subject, referrers)| async move {
             let Some(first) = referrers.first() else { return Ok(()) };
-            let _lock = self.lock_index(&subject).await?;
-            let add = |index: &mut ReferrersIndex| index.add_all(&referrers);
-            let checked = self.change_index(&subject, &first.digest, Verify::Recheck, add).await;
+            let index = ReferrersIndex::of(repository, &subject)?;
+            let _lock = index.lock().await;
+            let add = |document: &mut IndexDocument| document.add_all(&referrers);
+            let checked = index.change(&first.digest, Verify::Recheck, add).await;
             // Queues the referrers again, so that a later `sync` repeats the check.
             if checked.is_err() {
-                self.pending_referrers().defer_check(&subject, referrers);
+                pending.defer_check(&subject, referrers);
             }
             checked
         });
         stream::iter(checks).buffer_unordered(MAX_CONCURRENT_CHECKS).try_collect().await
     }
 
-    /// Removes `referrer` from the index and verifies that it remains absent.
-    pub(crate) async fn remove_tagged_referrer(&self, subject: &Descriptor, referrer: &Digest) -> Result<()> {
-        let _lock = self.lock_index(subject).await?;
-        self.change_index(subject, referrer, Verify::Now, |index| index.remove(referrer)).await
+    /// Removes `referrer` and verifies that it remains absent.
+    pub(crate) async fn remove(&self, referrer: &Digest) -> Result<()> {
+        let _lock = self.lock().await;
+        self.change(referrer, Verify::Now, |document| document.remove(referrer)).await
     }
 
     /// Waits for the lock of the index.
-    async fn lock_index(&self, subject: &Descriptor) -> Result<UpdateLock> {
-        let tag = self.reference_to(&tag_of(&subject.digest))?;
-        Ok(UpdateLock::acquire(&format!("{}/{tag}", self.endpoint().origin())).await)
+    async fn lock(&self) -> UpdateLock {
+        UpdateLock::acquire(&format!("{}/{}", self.repository.endpoint().origin(), self.tag)).await
     }
 
     /// Applies `change`, which returns true if it changed the index, until a read shows that nothing is left to
     /// change.
-    async fn change_index(
+    async fn change(
         &self,
-        subject: &Descriptor,
         referrer: &Digest,
         verify: Verify,
-        change: impl Fn(&mut ReferrersIndex) -> bool,
+        change: impl Fn(&mut IndexDocument) -> bool,
     ) -> Result<()> {
-        let tag = self.reference_to(&tag_of(&subject.digest))?;
+        let tag = &self.tag;
         let (mut writes, mut previous, mut has_waited) = (u32::from(verify == Verify::Recheck), None, true);
         for _ in 0..MAX_ROUNDS {
-            let (bytes, mut index) = self.read_index(&tag, subject, writes > 0).await?;
-            if !change(&mut index) {
+            let (bytes, mut document) = self.read_document(writes > 0).await?;
+            if !change(&mut document) {
                 // The change is present. But a writer that read the index earlier may still overwrite it, so wait
                 // until two reads are equal.
                 if writes == 0 || previous.as_ref() == Some(&bytes) {
@@ -149,13 +152,14 @@ impl Repository {
                 has_waited = true;
                 continue;
             }
-            let bytes = index.to_bytes();
+            let bytes = document.to_bytes();
             check_written_size(
                 &format!("the referrers index tagged by {tag}"),
                 bytes.len(),
-                self.index_limit(),
+                self.size_limit(),
             )?;
-            self.put_manifest(&tag, &MediaType::IMAGE_INDEX, bytes)
+            self.repository
+                .put_manifest(tag, &MediaType::IMAGE_INDEX, bytes)
                 .await
                 .map_err(|error| error.context(format!("failed to push referrers index tagged by {tag}")))?;
             // A check needs at least two more reads, so for many pushes it is made once at the end.
@@ -169,26 +173,22 @@ impl Repository {
     }
 
     /// Returns the size of the largest referrers index that is read.
-    fn index_limit(&self) -> u64 {
-        self.client().options().max_manifest_size.max(MAX_PAGE)
+    fn size_limit(&self) -> u64 {
+        self.repository.client().options().max_manifest_size.max(MAX_PAGE)
     }
 
-    /// Returns the stored bytes and the index to change; a new index if there is none.
-    async fn read_index(
-        &self,
-        tag: &Reference,
-        subject: &Descriptor,
-        was_written: bool,
-    ) -> Result<(Bytes, ReferrersIndex)> {
-        match self.read_tag(tag, subject).await? {
+    /// Returns the stored bytes and the document to change; a new document if there is none.
+    async fn read_document(&self, was_written: bool) -> Result<(Bytes, IndexDocument)> {
+        let tag = &self.tag;
+        match self.read_tag().await? {
             // The client has just written an index under this tag, so the registry can't store one there.
             TagContent::Subject if was_written => {
                 let message =
                     format!("the registry takes the referrers tag {tag} for the digest of the subject");
                 Err(Error::new(ErrorKind::Unsupported, message))
             }
-            TagContent::Nothing | TagContent::Subject => Ok((Bytes::new(), ReferrersIndex::default())),
-            TagContent::Index(bytes) => Ok((bytes.clone(), ReferrersIndex::parse(&bytes)?)),
+            TagContent::Nothing | TagContent::Subject => Ok((Bytes::new(), IndexDocument::default())),
+            TagContent::Index(bytes) => Ok((bytes.clone(), IndexDocument::parse(&bytes)?)),
             // Overwriting would delete content that another program stored under this tag.
             TagContent::Other(media_type) => {
                 let message = format!("the referrers tag {tag} names no index of referrers but {media_type}");
@@ -197,9 +197,10 @@ impl Repository {
         }
     }
 
-    async fn read_tag(&self, tag: &Reference, subject: &Descriptor) -> Result<TagContent> {
-        match self.get_manifest_within(tag, self.index_limit()).await {
-            Ok((descriptor, _)) if descriptor.digest == subject.digest => Ok(TagContent::Subject),
+    async fn read_tag(&self) -> Result<TagContent> {
+        let tag = &self.tag;
+        match self.repository.get_manifest_within(tag, self.size_limit()).await {
+            Ok((descriptor, _)) if descriptor.digest == self.subject.digest => Ok(TagContent::Subject),
             Ok((descriptor, bytes)) if descriptor.media_type == MediaType::IMAGE_INDEX => {
                 Ok(TagContent::Index(bytes))
             }

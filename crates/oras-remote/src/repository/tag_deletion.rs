@@ -8,30 +8,45 @@ use oras_store::{Content, Error, ErrorKind, Result};
 
 use crate::repository::repository::Repository;
 
-impl Repository {
-    /// Deletes a tag. The manifest still exists afterwards, or is stored again.
-    pub(crate) async fn delete_tag(&self, tag: &str) -> Result<()> {
-        let reference = self.reference_to(tag)?;
+/// The deletion of a tag. The manifest that it names still exists afterwards, or is stored again.
+pub(crate) struct TagDeletion<'a> {
+    repository: &'a Repository,
+    reference: Reference,
+    original: Content,
+}
+
+impl<'a> TagDeletion<'a> {
+    /// Reads the manifest that `tag` names.
+    pub(crate) async fn new(repository: &'a Repository, tag: &str) -> Result<Self> {
+        let reference = repository.reference_to(tag)?;
         if reference.digest.is_some() {
             return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
         }
-        let tag = reference.tag.as_deref().unwrap_or(tag);
-        let (descriptor, bytes) = self.get_manifest(&reference).await?;
-        let original = Content::from_bytes(descriptor, bytes)?;
-        match self.remove("manifests", tag).await {
+        let (descriptor, bytes) = repository.get_manifest(&reference).await?;
+        Ok(Self { repository, reference, original: Content::from_bytes(descriptor, bytes)? })
+    }
+
+    fn tag(&self) -> &str {
+        self.reference.tag.as_deref().unwrap_or_default()
+    }
+
+    /// Deletes the tag.
+    pub(crate) async fn run(&self) -> Result<()> {
+        match self.repository.remove("manifests", self.tag()).await {
             Ok(()) => {}
             Err(error) if !is_refused(&error) => return Err(error),
             // An earlier attempt may have deleted the tag despite the error, so the client checks the tag.
-            Err(_) if !self.is_tagged(&reference, &original).await? => {}
-            Err(refused) => self.replace_tag(&reference, &original, refused).await?,
+            Err(_) if !self.names(&self.original).await? => {}
+            Err(refused) => self.replace_tag(refused).await?,
         }
-        self.restore_if_deleted(&original).await
+        self.restore_if_deleted().await
     }
 
     /// Moves the tag to a unique manifest and deletes that manifest by its digest.
     ///
     /// If the registry does not delete by digest either, the tag is moved back.
-    async fn replace_tag(&self, reference: &Reference, original: &Content, refused: Error) -> Result<()> {
+    async fn replace_tag(&self, refused: Error) -> Result<()> {
+        let Self { repository, reference, original } = self;
         let config = Content::of(MediaType::EMPTY_JSON, "{}");
         let placeholder = placeholder(reference, original.descriptor());
         let digest = &placeholder.descriptor().digest;
@@ -44,24 +59,24 @@ impl Repository {
         // client has changed anything.
         let is_rejected =
             |kind| matches!(kind, ErrorKind::Unsupported | ErrorKind::Denied | ErrorKind::Unauthorized);
-        if self.remove("manifests", &name).await.is_err_and(|error| is_rejected(error.kind())) {
+        if repository.remove("manifests", &name).await.is_err_and(|error| is_rejected(error.kind())) {
             return Err(refused.context("the registry deletes neither tags nor manifests"));
         }
-        self.upload_blob(&config).await?;
-        self.put_existing_manifest(&placeholder, reference).await?;
+        repository.upload_blob(&config).await?;
+        repository.put_existing_manifest(&placeholder, reference).await?;
         // Deletes only the digest of the placeholder. Its bytes are unique, so no other tag can name it.
-        let deleted = match self.is_tagged(reference, &placeholder).await {
-            Ok(true) => self.remove("manifests", &name).await,
+        let deleted = match self.names(&placeholder).await {
+            Ok(true) => repository.remove("manifests", &name).await,
             // Another client moved the tag in the meantime. Its new value must not be overwritten.
             Ok(false) => {
-                drop(self.remove("manifests", &name).await);
+                drop(repository.remove("manifests", &name).await);
                 let message = format!("{reference} was moved by somebody else");
                 return Err(Error::new(ErrorKind::Other, message));
             }
             Err(error) => Err(error),
         };
         let Err(error) = deleted else { return Ok(()) };
-        match self.put_existing_manifest(original, reference).await {
+        match repository.put_existing_manifest(original, reference).await {
             // The tag names the original manifest again, so the failed deletion has changed nothing.
             Ok(()) => Err(error.context(format!("failed to remove {reference}, which is as it was"))),
             Err(failed) => {
@@ -71,11 +86,10 @@ impl Repository {
         }
     }
 
-    /// Returns true if `reference` names `content` now.
-    async fn is_tagged(&self, reference: &Reference, content: &Content) -> Result<bool> {
-        let found = match self.head_manifest(reference).await {
-            Ok(Some(found)) => found,
-            Ok(None) => self.get_manifest(reference).await?.0,
+    /// Returns true if the tag names `content` now.
+    async fn names(&self, content: &Content) -> Result<bool> {
+        let found = match self.repository.resolve(self.tag()).await {
+            Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -83,18 +97,21 @@ impl Repository {
     }
 
     /// Stores the manifest again, with a warning, if the registry deleted it with its tag.
-    async fn restore_if_deleted(&self, original: &Content) -> Result<()> {
+    async fn restore_if_deleted(&self) -> Result<()> {
+        let Self { repository, original, .. } = self;
         let descriptor = original.descriptor();
-        if self.has("manifests", descriptor).await? {
+        if repository.has("manifests", descriptor).await? {
             return Ok(());
         }
-        self.put_existing_manifest(original, &self.reference_to(&descriptor.digest.to_string())?).await?;
-        if let Some(warn) = &self.client().options().warnings {
+        repository
+            .put_existing_manifest(original, &repository.reference_to(&descriptor.digest.to_string())?)
+            .await?;
+        if let Some(warn) = &repository.client().options().warnings {
             let digest = &descriptor.digest;
             let text = format!(
                 "the registry deleted {digest} with its tag; it was stored again, without other tags"
             );
-            warn(self.name(), &text);
+            warn(repository.name(), &text);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use oras_store::{Error, ErrorKind, Result};
 use crate::client_options::ReferrersMode;
 use crate::http::paging::{self, List, VisitedPages};
 use crate::http::response::Response;
-use crate::repository::referrers::tag_index_update::Verify;
+use crate::repository::referrers::referrers_index::{ReferrersIndex, Verify};
 use crate::repository::repository::Repository;
 
 /// Whether a registry supports the referrers API.
@@ -21,9 +21,12 @@ enum ApiSupport {
     Missing = 2,
 }
 
-impl Repository {
+/// The referrers in a repository.
+pub(crate) struct RepositoryReferrers<'a>(pub(crate) &'a Repository);
+
+impl RepositoryReferrers<'_> {
     fn api_support(&self) -> ApiSupport {
-        match (self.client().options().referrers, self.referrers_state().load(Ordering::Relaxed)) {
+        match (self.0.client().options().referrers, self.0.referrers_state().load(Ordering::Relaxed)) {
             (ReferrersMode::Tag, _) => ApiSupport::Missing,
             (ReferrersMode::Api, _) | (_, 1) => ApiSupport::Supported,
             (_, 2) => ApiSupport::Missing,
@@ -33,18 +36,18 @@ impl Repository {
 
     fn set_api_support(&self, api: ApiSupport) {
         // Relaxed is enough: the value protects no other data, and two tasks that detect it store the same value.
-        self.referrers_state().store(api as u8, Ordering::Relaxed);
+        self.0.referrers_state().store(api as u8, Ordering::Relaxed);
     }
 
     /// Returns the referrers of `node`, only those of `artifact_type` if given.
-    pub(crate) async fn list_referrers(
+    pub(crate) async fn list(
         &self,
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
         let api = self.api_support();
         if api != ApiSupport::Missing {
-            if let Some(found) = self.referrers_by_api(node, artifact_type).await? {
+            if let Some(found) = self.list_by_api(node, artifact_type).await? {
                 self.set_api_support(ApiSupport::Supported);
                 return Ok(found);
             }
@@ -55,23 +58,23 @@ impl Repository {
             }
             self.set_api_support(ApiSupport::Missing);
         }
-        let mut found = self.tagged_referrers(node).await?;
+        let mut found = ReferrersIndex::of(self.0, node)?.read().await?;
         found.retain(|referrer| is_of_type(referrer, artifact_type));
         Ok(found)
     }
 
     /// Returns the referrers by the API; `None` if the registry lacks it.
-    async fn referrers_by_api(
+    async fn list_by_api(
         &self,
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Option<Vec<Descriptor>>> {
-        let mut url = self.url(&format!("referrers/{}", node.digest))?;
+        let mut url = self.0.url(&format!("referrers/{}", node.digest))?;
         if let Some(artifact_type) = artifact_type {
             url.query_pairs_mut().append_pair("artifactType", artifact_type.as_str());
         }
-        let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
-        let list = List { client, endpoint, scopes: self.pull_scopes(), url: url.clone() };
+        let (client, endpoint) = (self.0.client().clone(), self.0.endpoint().clone());
+        let list = List { client, endpoint, scopes: self.0.pull_scopes(), url: url.clone() };
         let mut found = Vec::new();
         let (mut next, mut visited) = (Some(url.clone()), VisitedPages::default());
         while let Some(at) = next {
@@ -95,14 +98,14 @@ impl Repository {
     }
 
     /// Adds a stored manifest to the referrers of its subject, unless the registry has added it.
-    pub(crate) async fn add_referrer(
+    pub(crate) async fn add(
         &self,
         descriptor: &Descriptor,
         bytes: Bytes,
         registry_knows_subject: bool,
         verify: Verify,
     ) -> Result<()> {
-        let by_tag_only = self.client().options().referrers == ReferrersMode::Tag;
+        let by_tag_only = self.0.client().options().referrers == ReferrersMode::Tag;
         // `OCI-Subject` in the answer means that the registry maintains the referrers itself.
         if registry_knows_subject && !by_tag_only {
             self.set_api_support(ApiSupport::Supported);
@@ -110,36 +113,35 @@ impl Repository {
         }
         let Some((subject, referrer)) = referrer(descriptor, bytes) else { return Ok(()) };
         if self.api_support() == ApiSupport::Supported {
-            if self.client().options().referrers == ReferrersMode::Api {
+            if self.0.client().options().referrers == ReferrersMode::Api {
                 let text = format!(
                     "the registry does not confirm that {} refers to {}: without the referrers API nobody finds it",
                     referrer.digest, subject.digest
                 );
-                self.client().warn_once(self.endpoint().server(), &text);
+                self.0.client().warn_once(self.0.endpoint().server(), &text);
             }
             return Ok(());
         }
         self.set_api_support(ApiSupport::Missing);
-        self.add_tagged_referrer(&subject, &referrer, verify).await
+        ReferrersIndex::of(self.0, &subject)?.add(&referrer, verify).await
     }
 
     /// Removes a manifest that is to be deleted from the referrers of its subject, unless the registry removes it
     /// itself.
-    pub(crate) async fn remove_referrer(&self, descriptor: &Descriptor) -> Result<()> {
+    pub(crate) async fn remove(&self, descriptor: &Descriptor) -> Result<()> {
         if self.api_support() == ApiSupport::Supported {
             return Ok(());
         }
         // Fetches the manifest by reference, so that a missing one has the same error as a failed resolution.
-        let reference = self.reference_to(&descriptor.digest.to_string())?;
-        let (_, bytes) = self.get_manifest(&reference).await?;
+        let reference = self.0.reference_to(&descriptor.digest.to_string())?;
+        let (_, bytes) = self.0.get_manifest(&reference).await?;
         let Some((subject, _)) = referrer(descriptor, bytes) else { return Ok(()) };
-        if self.api_support() == ApiSupport::Unknown && self.referrers_by_api(&subject, None).await?.is_some()
-        {
+        if self.api_support() == ApiSupport::Unknown && self.list_by_api(&subject, None).await?.is_some() {
             self.set_api_support(ApiSupport::Supported);
             return Ok(());
         }
         self.set_api_support(ApiSupport::Missing);
-        self.remove_tagged_referrer(&subject, &descriptor.digest).await
+        ReferrersIndex::of(self.0, &subject)?.remove(&descriptor.digest).await
     }
 }
 

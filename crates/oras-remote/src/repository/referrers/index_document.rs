@@ -17,7 +17,7 @@ pub(crate) fn tag_of(subject: &Digest) -> String {
     algorithm.chain(['-']).chain(encoded.chars().take(64)).map(allowed).collect()
 }
 
-/// Returns the referrers that an index lists, without the entries that [`ReferrersIndex::clean`] drops. Parses
+/// Returns the referrers that an index lists, without the entries that [`IndexDocument::clean`] drops. Parses
 /// entries one by one, so that a long list is in memory only once.
 pub(crate) fn referrers_in(bytes: &[u8]) -> Result<Vec<Descriptor>> {
     #[derive(Deserialize)]
@@ -53,15 +53,15 @@ fn malformed(error: serde_json::Error) -> Error {
 }
 
 /// An index of referrers that keeps unknown fields.
-pub(crate) struct ReferrersIndex(Value);
+pub(crate) struct IndexDocument(Value);
 
-impl Default for ReferrersIndex {
+impl Default for IndexDocument {
     fn default() -> Self {
         Self(serde_json::to_value(ImageIndex::new(Vec::new())).unwrap_or_else(|_| json!({})))
     }
 }
 
-impl ReferrersIndex {
+impl IndexDocument {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         json::check_strict(bytes).map_err(malformed)?;
         let mut index = Self(serde_json::from_slice(bytes).map_err(malformed)?);
@@ -84,7 +84,7 @@ impl ReferrersIndex {
 
     /// Drops entries without a digest, which old clients wrote, and duplicates.
     fn clean(&mut self) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         if let Some(entries) = self.entries() {
             entries.retain(|entry| digest_of(entry).is_some_and(|digest| seen.insert(digest)));
         }
@@ -146,7 +146,7 @@ mod tests {
             r#"{{"schemaVersion":2,"x":1,"manifests":[{{"mediaType":"","digest":"","size":0}},{{"digest":"{0}","y":2}},{{"digest":"{0}"}}]}}"#,
             one.digest
         );
-        let mut index = ReferrersIndex::parse(text.as_bytes()).unwrap();
+        let mut index = IndexDocument::parse(text.as_bytes()).unwrap();
         assert!(!index.add_all([&one]));
         let two = Descriptor::of(MediaType::new("a/<b>"), b"22");
         assert!(index.add_all([&two]) && !index.add_all([&two]));
@@ -156,14 +156,14 @@ mod tests {
         );
         assert_eq!(index.to_bytes(), expected);
         assert!(index.remove(&one.digest) && !index.remove(&one.digest));
-        assert!(ReferrersIndex::parse(br#"{"manifests":[],"manifests":[]}"#).is_err());
-        assert!(ReferrersIndex::parse(br#"{"manifests":null}"#).unwrap().add_all([&one]));
+        assert!(IndexDocument::parse(br#"{"manifests":[],"manifests":[]}"#).is_err());
+        assert!(IndexDocument::parse(br#"{"manifests":null}"#).unwrap().add_all([&one]));
     }
 
     #[test]
     fn encodes_new_index_like_go() {
         assert_eq!(
-            ReferrersIndex::default().to_bytes(),
+            IndexDocument::default().to_bytes(),
             r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#
         );
     }
