@@ -1,5 +1,6 @@
 //! The options of a copy.
 
+use crate::Concurrency;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,9 +34,9 @@ pub struct CopyOptions {
     pub tag: TagPolicy,
     /// The children that are copied.
     pub selection: Box<dyn Selection>,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default: 32 requests and small blobs,
+    /// The maximum number of nodes that are transferred at a time. By default 32 requests and small blobs,
     /// and 5 large blobs.
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     /// The size in bytes of the largest manifest that is read.
     pub max_manifest_size: u64,
     /// Also visits the children of manifests that the target has. This repairs a target with an incomplete graph.
@@ -51,7 +52,7 @@ impl CopyOptions {
     oras_store::setters! {
         tag: TagPolicy;
         selection: impl Selection + 'static => Box::new(selection);
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
         max_manifest_size: u64;
         force: bool;
         present: Vec<Descriptor>;
@@ -64,7 +65,7 @@ impl Default for CopyOptions {
         Self {
             tag: TagPolicy::None,
             selection: Box::new(all_children),
-            concurrency: 0,
+            concurrency: Concurrency::default(),
             max_manifest_size: MAX_MANIFEST_SIZE,
             force: false,
             present: Vec::new(),

@@ -74,6 +74,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod concurrency;
 mod copy_graph;
 mod copy_options;
 mod copy_report;
@@ -87,6 +88,7 @@ mod step_limits;
 
 pub use oras_store as store;
 
+pub use concurrency::Concurrency;
 pub use copy_graph::copy_graph;
 pub use copy_options::{CopyOptions, TagPolicy};
 pub use copy_report::{CopiedNode, CopyReport};

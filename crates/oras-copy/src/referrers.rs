@@ -1,5 +1,6 @@
 //! Finds the referrers of a graph, and their referrers, so that they can be copied too.
 
+use crate::Concurrency;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use oras_store::{Content, MAX_MANIFEST_SIZE, ReadStore, Result, Side, Source};
 /// Finds every manifest that refers to `root`, to a child manifest if `root` is an index, or to another referrer.
 ///
 /// Each digest is returned once, nearest first, even if referrers form a cycle. Levels are read one after the other,
-/// with `concurrency` requests at a time; 0 means 32.
+/// with `concurrency` requests at a time; 32 by default.
 pub async fn referrers(
     source: &Arc<dyn ReadStore>,
     root: &Content,
-    concurrency: usize,
+    concurrency: impl Into<Concurrency>,
 ) -> Result<Vec<Descriptor>> {
     let node = |node: Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node);
-    let concurrency = if concurrency == 0 { STEPS } else { concurrency };
+    let concurrency = concurrency.into().get_or(STEPS);
     let mut found = Vec::new();
     // Each digest is visited once, which also ends cycles.
     let mut visited = HashSet::from([root.descriptor().digest.clone()]);

@@ -1,5 +1,6 @@
 //! Limits on the number of concurrent steps.
 
+use crate::Concurrency;
 use crate::graph::Room;
 
 /// Larger leaves are streams: a few of them use the whole bandwidth, so few run at a time.
@@ -20,17 +21,14 @@ pub(crate) struct Limits {
     all: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { steps: STEPS, streams: STREAMS, all: STEPS + STREAMS }
-    }
-}
-
 impl Limits {
-    /// Allows `nodes` concurrent steps of any kind; 0 means the default.
-    pub(crate) fn of(nodes: usize) -> Self {
-        // A given limit applies to all steps together, so that at most `nodes` steps run at a time.
-        if nodes == 0 { Self::default() } else { Self { steps: nodes, streams: nodes, all: nodes } }
+    /// Returns the limits of `concurrency`. A given number applies to all steps together.
+    pub(crate) fn of(concurrency: Concurrency) -> Self {
+        Self {
+            steps: concurrency.get_or(STEPS),
+            streams: concurrency.get_or(STREAMS),
+            all: concurrency.get_or(STEPS + STREAMS),
+        }
     }
 
     /// Returns true if nodes are copied one at a time.
@@ -52,7 +50,7 @@ mod tests {
 
     #[test]
     fn limits_streams_and_steps_separately_by_default() {
-        let limits = Limits::of(0);
+        let limits = Limits::of(Concurrency::default());
         let room = limits.room(STEPS, 0);
         assert!(!room.step && room.stream);
         let room = limits.room(5, 5);
@@ -62,7 +60,7 @@ mod tests {
 
     #[test]
     fn applies_a_given_limit_to_all_steps() {
-        let limits = Limits::of(2);
+        let limits = Limits::of(2.into());
         let room = limits.room(2, 1);
         assert!(!room.step && !room.stream);
         let room = limits.room(1, 1);

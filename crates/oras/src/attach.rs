@@ -1,5 +1,6 @@
 //! Stores an artifact that refers to another artifact.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use oras_copy::without_subject;
@@ -19,14 +20,14 @@ use crate::{Artifact, Listener, resolve_verified};
 pub struct AttachOptions {
     /// Selects the image for this platform as the subject, if the reference names an index.
     pub platform: Option<Platform>,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes that are transferred at a time.
+    pub concurrency: Concurrency,
 }
 
 impl AttachOptions {
     oras_store::setters! {
         platform: impl Into<Option<Platform>> => platform.into();
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
     }
 }
 

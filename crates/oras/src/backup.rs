@@ -1,5 +1,6 @@
 //! Copies tags of a repository, with their artifacts, into an OCI layout.
 
+use oras_copy::Concurrency;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ pub struct BackupOptions {
     pub tags: Vec<String>,
     /// Also copies the referrers of the artifacts, and those of the manifests in an index.
     pub referrers: bool,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes that are transferred at a time.
+    pub concurrency: Concurrency,
     /// Reports what would be backed up, without a transfer and without writing anything.
     pub dry_run: bool,
 }
@@ -28,7 +29,7 @@ impl BackupOptions {
     oras_store::setters! {
         tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
         referrers: bool;
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
         dry_run: bool;
     }
 }

@@ -1,5 +1,6 @@
 //! Copies an artifact from one store to another.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use oras_copy::{Event, PlatformsError, Selected, TagPolicy, copy_graph, referrers, select_platforms};
@@ -42,8 +43,8 @@ pub struct CopyOptions {
     pub platforms: Vec<Platform>,
     /// Also copies the referrers of the artifact, and those of the manifests in an index.
     pub recursive: bool,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes that are transferred at a time.
+    pub concurrency: Concurrency,
     /// The size in bytes of the largest manifest that is read. `None` means the default, 4 MiB.
     pub max_manifest_size: Option<u64>,
     /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
@@ -55,7 +56,7 @@ impl CopyOptions {
         tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
         platforms: Vec<Platform>;
         recursive: bool;
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
         max_manifest_size: impl Into<Option<u64>> => max_manifest_size.into();
         force: bool;
     }

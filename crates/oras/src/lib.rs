@@ -152,7 +152,7 @@ pub use tag::{tag, untag};
 pub use tag_transfer::{NoTags, TaggedArtifact};
 
 pub use oras_copy as engine;
-pub use oras_copy::{Event, PlatformsError, join_platforms};
+pub use oras_copy::{Concurrency, Event, PlatformsError, join_platforms};
 #[cfg(feature = "files")]
 pub use oras_files as files;
 #[cfg(any(feature = "files", feature = "layout", feature = "remote"))]

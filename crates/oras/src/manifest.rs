@@ -1,5 +1,6 @@
 //! Stores manifests byte for byte, and reads their configs.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use oras_copy::Event;
@@ -16,8 +17,8 @@ pub struct Names {
     pub reference: Option<String>,
     /// Tags beyond the first.
     pub extra_tags: Vec<String>,
-    /// The maximum number of tags that are written at a time. 0 means the default of 5.
-    pub concurrency: usize,
+    /// The maximum number of tags that are written at a time; 5 by default.
+    pub concurrency: Concurrency,
 }
 
 impl Names {

@@ -1,5 +1,6 @@
 //! Copies many tags of a repository to another one.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -22,8 +23,8 @@ pub struct MirrorOptions {
     pub referrers: bool,
     /// Copies only the images for these platforms, see [`CopyOptions::platforms`]. Empty means all.
     pub platforms: Vec<Platform>,
-    /// The maximum number of nodes of one artifact that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes of one artifact that are transferred at a time.
+    pub concurrency: Concurrency,
 }
 
 impl MirrorOptions {
@@ -31,7 +32,7 @@ impl MirrorOptions {
         tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
         referrers: bool;
         platforms: Vec<Platform>;
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Writes the files of an artifact to a directory.
 
+use oras_copy::Concurrency;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,8 +48,8 @@ pub struct PullOptions {
     pub include_subject: bool,
     /// Selects the files to write.
     pub selector: Selector,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes that are transferred at a time.
+    pub concurrency: Concurrency,
     /// The size in bytes of the largest manifest that is read. `None` means the default, 4 MiB.
     pub max_manifest_size: Option<u64>,
     /// The options for writing files.
@@ -62,7 +63,7 @@ impl PullOptions {
         config: impl Into<Option<ConfigFile>> => config.into();
         include_subject: bool;
         selector: Selector;
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
         max_manifest_size: impl Into<Option<u64>> => max_manifest_size.into();
         files: oras_files::PullOptions;
     }

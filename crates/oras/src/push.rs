@@ -1,5 +1,6 @@
 //! Packs files into an artifact and stores it, and stores single blobs.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use oras_copy::{TagPolicy, copy_graph, without_subject};
@@ -19,8 +20,8 @@ use crate::{Artifact, Listener, Quiet, Step, tag};
 pub struct PushOptions {
     /// Tags beyond the first.
     pub extra_tags: Vec<String>,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes that are transferred at a time.
+    pub concurrency: Concurrency,
     /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
     pub force: bool,
 }
@@ -28,7 +29,7 @@ pub struct PushOptions {
 impl PushOptions {
     oras_store::setters! {
         extra_tags: impl IntoIterator<Item = impl Into<String>> => extra_tags.into_iter().map(Into::into).collect();
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
         force: bool;
     }
 }

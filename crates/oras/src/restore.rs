@@ -1,5 +1,6 @@
 //! Copies tags of an OCI layout, with their artifacts, into a repository.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use oras_store::{ReadStore, Result, Target};
@@ -15,8 +16,8 @@ pub struct RestoreOptions {
     pub tags: Vec<String>,
     /// Does not copy the referrers of the artifacts.
     pub exclude_referrers: bool,
-    /// The maximum number of nodes that are transferred at a time. 0 means the default.
-    pub concurrency: usize,
+    /// The maximum number of nodes that are transferred at a time.
+    pub concurrency: Concurrency,
     /// Reports what would be restored, and returns the errors of a restore where possible, without writing anything.
     pub dry_run: bool,
 }
@@ -25,7 +26,7 @@ impl RestoreOptions {
     oras_store::setters! {
         tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
         exclude_referrers: bool;
-        concurrency: usize;
+        concurrency: impl Into<Concurrency> => concurrency.into();
         dry_run: bool;
     }
 }

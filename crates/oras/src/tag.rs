@@ -1,5 +1,6 @@
 //! Adds tags to a manifest, and removes tags.
 
+use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -11,7 +12,7 @@ use crate::{Listener, Step};
 
 /// Adds `tags` to the manifest that `reference` names, and returns the manifest.
 ///
-/// At most `concurrency` tags are written at a time; 0 means the default of 5.
+/// At most `concurrency` tags are written at a time; 5 by default.
 ///
 /// ```
 /// use oras::{Artifact, Memory, Quiet, tag, untag};
@@ -33,7 +34,7 @@ pub async fn tag(
     store: impl Store + 'static,
     reference: &str,
     tags: &[String],
-    concurrency: usize,
+    concurrency: impl Into<Concurrency>,
     listener: impl Listener + 'static,
 ) -> Result<Descriptor> {
     let store: Arc<dyn Store> = Arc::new(store);
@@ -47,7 +48,7 @@ pub async fn tag(
     }
     let manifest = fetch_manifest(Arc::clone(&store), reference).await?;
     listener.step(Step::Tagging(manifest.descriptor()));
-    write_tags(&*store, &manifest, tags, concurrency, &*listener).await?;
+    write_tags(&*store, &manifest, tags, concurrency.into(), &*listener).await?;
     Ok(manifest.descriptor().clone())
 }
 
@@ -68,7 +69,7 @@ pub(crate) async fn write_tags<T: Target + ?Sized>(
     target: &T,
     manifest: &Content,
     tags: &[String],
-    concurrency: usize,
+    concurrency: Concurrency,
     listener: &dyn Listener,
 ) -> Result<()> {
     let writes = tags.iter().map(|tag| async move {
@@ -79,16 +80,13 @@ pub(crate) async fn write_tags<T: Target + ?Sized>(
     // Does not keep the order of the tags, so that a slow request does not delay the reports of other tags.
     // Collects the futures first: a stream that holds the closure would not be `Send`.
     stream::iter(writes.collect::<Vec<_>>())
-        .buffer_unordered(concurrency_or_default(concurrency))
+        .buffer_unordered(concurrency.get_or(REQUESTS))
         .try_collect()
         .await
 }
 
-/// Returns the concurrency of requests that the copy engine does not schedule. As in the command line, the default is
-/// 5.
-pub(crate) fn concurrency_or_default(concurrency: usize) -> usize {
-    if concurrency == 0 { 5 } else { concurrency }
-}
+/// The default [`Concurrency`] of requests that the copy engine does not schedule, as in the Go tool.
+pub(crate) const REQUESTS: usize = 5;
 
 /// Removes `tag` and returns the manifest that it named. The manifest keeps its digest and its other tags.
 ///

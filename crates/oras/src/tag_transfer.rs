@@ -1,5 +1,6 @@
 //! The transfer of tags and their artifacts, for backup and restore.
 
+use oras_copy::Concurrency;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -11,7 +12,7 @@ use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, ReadStore, Result, Side, Source, Target};
 
 use crate::listener::CopyObserver;
-use crate::tag::concurrency_or_default;
+use crate::tag::REQUESTS;
 use crate::{Listener, Step};
 
 /// A tag that a backup or restore copied, or would copy in a run without `dry_run`. Programs report it.
@@ -44,7 +45,7 @@ pub struct NoTags;
 /// The tags to copy, and the nodes that must be stored before the first tag is written.
 pub(crate) struct TagTransfer {
     source: Arc<dyn ReadStore>,
-    concurrency: usize,
+    concurrency: Concurrency,
     listener: Arc<dyn Listener>,
     pub(crate) artifacts: Vec<TaggedArtifact>,
     nodes: Vec<Descriptor>,
@@ -56,7 +57,7 @@ impl TagTransfer {
         source: Arc<dyn ReadStore>,
         tags: Vec<String>,
         with_referrers: bool,
-        concurrency: usize,
+        concurrency: Concurrency,
         listener: Arc<dyn Listener>,
     ) -> Result<Self> {
         if tags.is_empty() {
@@ -232,9 +233,9 @@ pub(crate) async fn list_tags(source: &dyn ReadStore) -> Result<Vec<String>> {
 async fn referrers_of_roots(
     source: &Arc<dyn ReadStore>,
     roots: &[Descriptor],
-    concurrency: usize,
+    concurrency: Concurrency,
 ) -> Result<Vec<(Digest, Vec<Descriptor>)>> {
-    let limit = concurrency_or_default(concurrency);
+    let limit = concurrency.get_or(REQUESTS);
     let (across, within) = if roots.len() == 1 { (1, limit) } else { (limit, 1) };
     let find = |root: &Descriptor| {
         let root = Content::from_source(Arc::clone(source) as Arc<dyn Source>, root.clone());
@@ -243,7 +244,7 @@ async fn referrers_of_roots(
             Ok((root.descriptor().digest.clone(), found))
         }
     };
-    run_in_order(roots.iter().map(find), across).try_collect().await
+    run_in_order(roots.iter().map(find), across.into()).try_collect().await
 }
 
 /// Runs at most `concurrency` of `steps` at a time, and returns their results in order.
@@ -251,7 +252,7 @@ async fn referrers_of_roots(
 /// Collects the futures first: a stream that holds the closure of the iterator would not be `Send`.
 fn run_in_order<F: Future>(
     steps: impl Iterator<Item = F>,
-    concurrency: usize,
+    concurrency: Concurrency,
 ) -> Buffered<Iter<IntoIter<F>>> {
-    stream::iter(steps.collect::<Vec<_>>()).buffered(concurrency_or_default(concurrency))
+    stream::iter(steps.collect::<Vec<_>>()).buffered(concurrency.get_or(REQUESTS))
 }

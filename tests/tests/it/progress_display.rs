@@ -12,7 +12,7 @@ use nix::pty::{Winsize, openpty};
 use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::random;
 use oras_testkit::registry::Process;
-use oras_testkit::scripted::{Asked, Reply, Scripted};
+use oras_testkit::scripted::{Asked, Scripted};
 use regex::Regex;
 
 use crate::sandbox::{Sandbox, ours};

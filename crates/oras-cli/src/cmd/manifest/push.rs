@@ -78,7 +78,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let node = manifest.descriptor();
     let names = Names {
         extra_tags,
-        concurrency: values::count(args.concurrency, 5),
+        concurrency: values::count(args.concurrency, 5).into(),
         ..Names::only(&target.reference)
     };
     // A descriptor or a report must be the only text on standard output.
