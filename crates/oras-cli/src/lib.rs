@@ -14,9 +14,11 @@ mod args;
 mod artifact_location;
 mod cache;
 mod cmd;
+mod columns;
 mod complete;
 mod credentials;
 mod env;
+mod exit_status;
 mod expression;
 mod failure;
 mod format;
@@ -44,7 +46,8 @@ pub fn command() -> clap::Command {
 }
 
 /// Runs the command that the process arguments name. Returns 0 if it succeeds, 130 after Ctrl-C, and 1 if it fails, or
-/// the status of `ORAS_EXIT_CODES`.
+/// the status of `ORAS_EXIT_CODES`. `diff` returns 1 if the artifacts differ and 2 if it fails, `doctor` 1 if a check
+/// failed.
 pub fn main() -> ExitCode {
     forbid_core_files();
     // The child prints only results and errors, so this check comes before all warnings.
@@ -56,10 +59,10 @@ pub fn main() -> ExitCode {
         return end_by_broken_pipe();
     }
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(exit_status::of_success()),
         Err(failure) => {
             print::error(&failure.to_string());
-            ExitCode::from(failure.exit_code(env::exit_codes()))
+            ExitCode::from(exit_status::of_failure(&failure))
         }
     }
 }

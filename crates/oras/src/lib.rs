@@ -23,6 +23,8 @@
 //! | [`mirror`](fn@mirror) | Copies many tags of a repository, optionally with their referrers. |
 //! | [`attach`] | Stores an [`Artifact`] that refers to another artifact, its subject. |
 //! | [`discover`](fn@discover) | Lists the referrers of an artifact as a tree. |
+//! | [`inspect`](fn@inspect) | Describes an artifact: its kind, files, platforms, sizes and referrers. |
+//! | [`diff`](fn@diff) | Compares two artifacts: files, annotations, platforms, and the lines of text files. |
 //! | [`resolve`] | Returns the descriptor of the manifest that a tag or digest names. |
 //! | [`backup`] | Copies tags of a repository into an OCI layout, which is a directory or a tar archive. |
 //! | [`restore`] | Copies tags of an OCI layout into a repository. |
@@ -76,6 +78,7 @@
 mod annotate;
 #[cfg(feature = "files")]
 mod artifact;
+mod artifact_kind;
 #[cfg(feature = "files")]
 mod artifact_layers;
 #[cfg(feature = "files")]
@@ -86,6 +89,7 @@ mod backup;
 mod cached_source;
 mod copy;
 mod created_annotation;
+mod diff;
 mod discover;
 mod dry_run;
 #[cfg(feature = "files")]
@@ -94,6 +98,7 @@ mod earlier_layers;
 mod file_argument;
 mod file_selector;
 mod index;
+mod inspect;
 mod listener;
 mod manifest;
 mod mirror;
@@ -117,6 +122,7 @@ mod tag_transfer;
 pub use annotate::{Annotated, Annotations, annotate};
 #[cfg(feature = "files")]
 pub use artifact::Artifact;
+pub use artifact_kind::{ArtifactClass, ArtifactKind};
 #[cfg(feature = "files")]
 pub use attach::{AttachOptions, Attached, attach};
 #[cfg(feature = "layout")]
@@ -124,12 +130,14 @@ pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
 #[cfg(feature = "layout")]
 pub use cached_source::CachedSource;
 pub use copy::{CopyOptions, UnresolvedSource, copy};
+pub use diff::{ContentChange, DiffOptions, Differences, TextChange, ValueChange, diff};
 pub use discover::{DiscoverOptions, Referrer, discover};
 pub use dry_run::dry_run;
 #[cfg(feature = "files")]
 pub use file_argument::FileArgument;
 pub use file_selector::Selector;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
+pub use inspect::{InspectOptions, InspectedManifest, InspectedReferrer, Inspection, inspect};
 pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
 pub use mirror::{MirrorOptions, MirroredTag, mirror};

@@ -25,6 +25,9 @@
 //! # Ok(()) }
 //! ```
 
+mod diff;
+mod inspect;
+
 use std::collections::BTreeMap;
 
 use oras_spec::{Descriptor, Digest};
@@ -33,6 +36,9 @@ use serde::Serialize;
 #[cfg(feature = "files")]
 use crate::Pulled;
 use crate::{Annotated, Referrer, TaggedArtifact};
+
+pub use diff::{ChangeKind, Changed, Diff};
+pub use inspect::{Class, Inspect, InspectedFile, InspectedManifest, InspectedReferrer};
 
 /// A descriptor with the reference that fetches it. Most reports contain one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

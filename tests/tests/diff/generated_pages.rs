@@ -16,7 +16,8 @@ const FLAWS: usize = 29;
 /// The heading of flags that the Go tool does not have.
 const EXTENSIONS: &str = "Extensions";
 /// Commands that the Go tool does not have.
-const OURS_ALONE: [&str; 5] = ["untag", "rm-tag", "annotate", "partial", "serve"];
+const OURS_ALONE: [&str; 8] =
+    ["untag", "rm-tag", "annotate", "inspect", "diff", "doctor", "partial", "serve"];
 
 /// Generates the pages, and compares them with the stored pages or writes them. Returns the number of
 /// problems.

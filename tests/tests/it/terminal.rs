@@ -14,14 +14,15 @@ use crate::sandbox::{Sandbox, ours};
 const CREATED: &str = "-a org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
 /// The standard output and error of a command.
-struct Shown {
-    stdout: String,
-    stderr: String,
+pub(crate) struct Shown {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: std::process::ExitStatus,
 }
 
 /// The streams of a command that are terminals.
 #[derive(Clone, Copy, PartialEq)]
-enum Screen {
+pub(crate) enum Screen {
     /// Only standard error, as when the output is redirected to a file.
     Errors,
     /// Both.
@@ -42,6 +43,19 @@ fn reader(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Strin
 }
 
 fn show(sandbox: &Sandbox, words: &[&str], screen: Screen, columns: u16, no_color: bool) -> Shown {
+    let shown = run_on_terminal(sandbox, words, screen, columns, no_color);
+    assert!(shown.status.success(), "{words:?}: {}{}", shown.stdout, shown.stderr);
+    shown
+}
+
+/// Runs a command, which may fail, on a terminal of this width.
+pub(crate) fn run_on_terminal(
+    sandbox: &Sandbox,
+    words: &[&str],
+    screen: Screen,
+    columns: u16,
+    no_color: bool,
+) -> Shown {
     let mut command = sandbox.command(&ours(), words);
     command.env_remove("NO_COLOR").env_remove("COLUMNS").env("TERM", "xterm-256color");
     if no_color {
@@ -75,9 +89,7 @@ fn show(sandbox: &Sandbox, words: &[&str], screen: Screen, columns: u16, no_colo
     let status = child.wait().unwrap();
     // A terminal is closed when its last writer has ended.
     std::thread::sleep(Duration::from_millis(1));
-    let shown = Shown { stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
-    assert!(status.success(), "{words:?}: {}{}", shown.stdout, shown.stderr);
-    shown
+    Shown { stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), status }
 }
 
 /// Returns a screen of this width after `text` was written to it. The screen is high enough to show

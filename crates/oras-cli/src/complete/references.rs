@@ -31,10 +31,10 @@ pub(super) fn registries(line: &CommandLine, current: &str) -> Answer {
 
 /// Completes a reference to a registry or a layout. `form` is its name in the usage.
 pub(super) fn complete(line: &CommandLine, form: &str, current: &str) -> Answer {
-    // `cp` has flags for each side.
+    // `cp` and `diff` have flags for each side.
     let prefix = match (line.path.first().map(String::as_str), line.words.len()) {
-        (Some("cp"), 0) => "from-",
-        (Some("cp"), _) => "to-",
+        (Some("cp" | "diff"), 0) => "from-",
+        (Some("cp" | "diff"), _) => "to-",
         _ => "",
     };
     if is_on(line, &format!("{prefix}oci-layout")) {
