@@ -130,6 +130,36 @@ pub(crate) fn line(text: &str, width: Option<usize>) -> String {
     }
 }
 
+/// Returns text beside a label, both on one line. With a `width`, the text is broken at spaces into lines that fit it,
+/// below each other. The label takes `indent` columns.
+pub(crate) fn wrapped(label: &str, text: &str, indent: usize, width: Option<usize>) -> String {
+    let text = terminal_text::name(text);
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(16));
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let used = lines.last().map_or(0, |line| line.width());
+        if used > 0 && used + 1 + word.width() > room {
+            lines.push(String::new());
+        }
+        let mut rest = word;
+        while let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            // A word that is longer than a line, such as a digest, is broken.
+            let piece = beginning(rest, room);
+            line.push_str(piece);
+            rest = &rest[piece.len()..];
+            if rest.is_empty() || piece.is_empty() {
+                break;
+            }
+            lines.push(String::new());
+        }
+    }
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    lines.iter().zip(labels).map(|(line, label)| format!("{label:<indent$}{line}\n")).collect()
+}
+
 /// Returns the width of the terminal on standard output, or `None` if standard output is no terminal.
 pub(crate) fn terminal_width() -> Option<usize> {
     let stdout = std::io::stdout();
@@ -251,6 +281,15 @@ mod tests {
         assert!(header("Digest", &digest, Some(60)).trim_end().width() <= 60);
         assert_eq!(header("Kind", "a\u{202e}b\n", None), "Kind:    a\u{fffd}b\u{fffd}\n");
         assert_eq!(line("日本語", Some(4)), "日…\n");
+    }
+
+    #[test]
+    fn wraps_text_beside_its_label() {
+        let text = wrapped("ok  name", "some words and a-very-long-word-of-thirty-letters", 10, Some(30));
+        let expected = "ok  name  some words and\n          a-very-long-word-of-\n          thirty-letters\n";
+        assert_eq!(text, expected);
+        assert_eq!(wrapped("ok", "a\nb c", 4, None), "ok  a\u{fffd}b c\n");
+        assert_eq!(wrapped("ok", "", 4, Some(80)), "ok  \n");
     }
 
     #[test]

@@ -84,6 +84,11 @@ pub(crate) fn links() -> bool {
     !is_off("ORAS_LINK")
 }
 
+/// Returns the directory for temporary files, in which the client creates lock files.
+pub(crate) fn temporary_directory() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// Returns true if the terminal can't move its cursor: `TERM=dumb`.
 pub(crate) fn is_terminal_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|value| value == "dumb")

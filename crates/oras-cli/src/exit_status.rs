@@ -22,13 +22,12 @@ pub(crate) fn of_success() -> u8 {
     RESULT.load(Ordering::Relaxed)
 }
 
-/// Returns the status of a command that failed: 1, or the status of `ORAS_EXIT_CODES`. A failed `diff` never returns 1.
+/// Returns the status of a command that failed: 1, 130 after Ctrl-C, or the status of `ORAS_EXIT_CODES`. A failed `diff` never returns 1.
 pub(crate) fn of_failure(failure: &Failure) -> u8 {
     let is_diff = is_diff(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
-    let detailed = env::exit_codes().then(|| failure.exit_code());
-    match is_diff {
-        true => detailed.filter(|status| *status != 1).unwrap_or(TROUBLE),
-        false => detailed.unwrap_or(1),
+    match failure.exit_code(env::exit_codes()) {
+        1 if is_diff => TROUBLE,
+        status => status,
     }
 }
 

@@ -137,6 +137,7 @@ mod host_state;
 mod http;
 mod mirror;
 mod registry;
+mod registry_probe;
 mod registry_profile;
 mod repository;
 
@@ -162,5 +163,6 @@ pub use http::trace::TRACE_TARGET;
 pub use mirror::mirrored::Mirrored;
 pub use oras_tls::PemSource;
 pub use registry::Registry;
+pub use registry_probe::{GrantedAccess, PingAnswer, RegistryProbe, RegistryRule};
 pub use repository::repository::Repository;
 pub use repository::upload::unfinished_uploads::{UnfinishedUpload, UnfinishedUploads};

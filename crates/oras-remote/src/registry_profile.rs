@@ -73,6 +73,32 @@ impl Profile {
         };
         PROFILES.iter().find(|(pattern, _)| is_meant(pattern)).map_or(&UNKNOWN, |(_, profile)| profile)
     }
+
+    /// Returns the profile of the registry at `host`, if it is listed.
+    pub(crate) fn known(host: &str) -> Option<&'static Self> {
+        Some(Self::of(host)).filter(|profile| **profile != UNKNOWN)
+    }
+
+    /// Describes the limits that the client respects, in short phrases for people.
+    pub(crate) fn limits(&self) -> Vec<String> {
+        let mut limits = Vec::new();
+        if let Some(size) = self.max_patch {
+            limits.push(format!("chunks of uploads have at most {} MiB", size >> 20));
+        }
+        if let Some(size) = self.max_put {
+            limits.push(format!("blobs have at most {} GB", size / 1_000_000_000));
+        }
+        if !self.takes_patch {
+            limits.push("no uploads in chunks".to_owned());
+        }
+        if self.takes_single_post == Some(false) {
+            limits.push("no uploads in a single request".to_owned());
+        }
+        if self.forbids_missing {
+            limits.push("missing content is answered with 403".to_owned());
+        }
+        limits
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@
 //! | [`discover`](fn@discover) | Lists the referrers of an artifact as a tree. |
 //! | [`inspect`](fn@inspect) | Describes an artifact: its kind, files, platforms, sizes and referrers. |
 //! | [`diff`](fn@diff) | Compares two artifacts: files, annotations, platforms, and the lines of text files. |
+//! | [`doctor`](fn@doctor) | Examines the local configuration, and the way to a registry and its features. |
 //! | [`resolve`] | Returns the descriptor of the manifest that a tag or digest names. |
 //! | [`backup`] | Copies tags of a repository into an OCI layout, which is a directory or a tar archive. |
 //! | [`restore`] | Copies tags of an OCI layout into a repository. |
@@ -41,7 +42,7 @@
 //! # Features
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`] and [`clean_partial_transfers`] |
+//! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`], [`clean_partial_transfers`] and [`doctor`](fn@doctor) |
 //! | `files` | yes | [`files`]: files as layers; [`push`], [`push_blob`](fn@push_blob), [`attach`] and [`pull`] |
 //! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
 //! | `blocking` | no | `remote::blocking`, a repository for programs without async code; includes `remote` |
@@ -91,6 +92,8 @@ mod copy;
 mod created_annotation;
 mod diff;
 mod discover;
+#[cfg(feature = "remote")]
+mod doctor;
 mod dry_run;
 #[cfg(feature = "files")]
 mod earlier_layers;
@@ -132,6 +135,8 @@ pub use cached_source::CachedSource;
 pub use copy::{CopyOptions, UnresolvedSource, copy};
 pub use diff::{ContentChange, DiffOptions, Differences, TextChange, ValueChange, diff};
 pub use discover::{DiscoverOptions, Referrer, discover};
+#[cfg(feature = "remote")]
+pub use doctor::{Check, CheckStatus, Diagnosis, DoctorOptions, doctor};
 pub use dry_run::dry_run;
 #[cfg(feature = "files")]
 pub use file_argument::FileArgument;

@@ -66,7 +66,7 @@ fn describes_artifact_in_registry_layout_and_archive() {
             assert!(text.contains(shown), "{name}: {shown}: {text}");
         }
         let template = "--format=go-template={{.kind}} {{len .files}}";
-        assert_eq!(sandbox.oras(&["inspect", &reference, template]), "artifact 2\n", "{name}");
+        assert_eq!(sandbox.oras(&["inspect", &reference, template]), "artifact 2", "{name}");
 
         sandbox.oras(&["backup", "-o", "L", "--include-referrers", &repository]);
         sandbox.oras(&["backup", "-o", "L.tar", "--include-referrers", &repository]);

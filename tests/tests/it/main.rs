@@ -10,6 +10,7 @@ mod credential_storage;
 mod diff_command;
 mod directory_packing;
 mod doc_commands;
+mod doctor;
 mod documented_names;
 mod download_resume;
 mod expressions;

@@ -13,7 +13,7 @@ use oras_testkit::scripted::{Asked, Reply, Scripted};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
-const NAMES: [&str; 2] = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+pub(crate) const NAMES: [&str; 2] = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
 
 /// Runs `openssl` in the sandbox.
 fn openssl(sandbox: &Sandbox, words: &[&str]) -> bool {
@@ -27,14 +27,14 @@ fn openssl(sandbox: &Sandbox, words: &[&str]) -> bool {
 }
 
 /// Creates a self-signed certificate `NAME.crt` with its key `NAME.key`.
-fn self_signed(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
+pub(crate) fn self_signed(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
     let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
     let made = ["req", "-x509", "-nodes", "-subj", "/CN=test", "-keyout", &key, "-out", &certificate];
     openssl(sandbox, &[&made, words].concat())
 }
 
 /// Creates a certificate from a request. It has version 1, unless `words` contain extensions.
-fn signed_by_request(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
+pub(crate) fn signed_by_request(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
     sandbox.file("names", "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
     let [key, request, certificate] = ["key", "csr", "crt"].map(|kind| format!("{name}.{kind}"));
     let asked = [

@@ -4,8 +4,8 @@ use clap::{ArgMatches, Command};
 
 use super::command_table::{self, CommandEntry};
 use super::{
-    annotate, attach, backup, blob, completion, cp, diff, discover, help, inspect, login, logout, manifest,
-    partial, pull, push, repo, resolve, restore, serve, tag, untag, version,
+    annotate, attach, backup, blob, completion, cp, diff, discover, doctor, help, inspect, login, logout,
+    manifest, partial, pull, push, repo, resolve, restore, serve, tag, untag, version,
 };
 use crate::args::flags;
 use crate::failure::Failure;
@@ -21,6 +21,7 @@ const COMMANDS: &[CommandEntry] = &[
     CommandEntry::new("discover", discover::command, |matches| Box::pin(discover::run(matches))),
     CommandEntry::new("diff", diff::command, |matches| Box::pin(diff::run(matches))),
     CommandEntry::new("inspect", inspect::command, |matches| Box::pin(inspect::run(matches))),
+    CommandEntry::new("doctor", doctor::command, |matches| Box::pin(doctor::run(matches))),
     CommandEntry::new("resolve", resolve::command, |matches| Box::pin(resolve::run(matches))),
     CommandEntry::new("cp", cp::command, |matches| Box::pin(cp::run(matches))),
     CommandEntry::new("tag", tag::command, |matches| Box::pin(tag::run(matches))),

@@ -11,6 +11,7 @@ mod deletion;
 mod diff;
 mod discover;
 mod dispatch;
+mod doctor;
 mod file_io;
 mod help;
 mod inspect;

@@ -105,6 +105,11 @@ impl DockerConfig {
         self
     }
 
+    /// Returns all files in which credentials are looked up, in order. They need not exist.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().chain(&self.fallbacks).map(PathBuf::as_path)
+    }
+
     /// Returns the path if the store has exactly one file, not counting fallbacks.
     pub fn path(&self) -> Option<&Path> {
         match self.paths.as_slice() {

@@ -120,6 +120,16 @@ impl ProxyServer {
         self.url.host_str().filter(|_| self.url.scheme() == "https")
     }
 
+    /// Returns scheme, host and port, without the user and the password.
+    pub(crate) fn origin(&self) -> String {
+        let (url, host) = (&self.url, self.url.host_str().unwrap_or_default());
+        let port = url.port_or_known_default();
+        port.map_or_else(
+            || format!("{}://{host}", url.scheme()),
+            |port| format!("{}://{host}:{port}", url.scheme()),
+        )
+    }
+
     /// Returns the proxy for reqwest.
     pub(crate) fn for_reqwest(&self) -> reqwest::Result<reqwest::Proxy> {
         let proxy = reqwest::Proxy::all(self.url.clone())?;
