@@ -5,20 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oras_spec::{Digest, MediaType, Reference};
 use oras_store::{Error, ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, RANGE, WWW_AUTHENTICATE};
 use rustls_pki_types::ServerName;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::auth::challenge::{self, Challenge};
 use crate::auth::scope::Scopes;
+use crate::auth::token_claims::granted_scopes;
 use crate::client::Client;
 use crate::config::certs_d::Certificates;
 use crate::connection::tls_config;
@@ -26,9 +24,6 @@ use crate::http::endpoint::Endpoint;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::registry_profile::Profile;
-
-/// The size in characters of the longest token whose claims are read.
-const MAX_TOKEN: usize = 64 << 10;
 
 /// Examines one registry, and optionally one of its repositories, with the options of a client.
 ///
@@ -404,37 +399,6 @@ impl RegistryProbe {
     }
 }
 
-/// The claims of a token that state what it allows (distribution's token specification).
-#[derive(Deserialize)]
-struct Claims {
-    access: Vec<Access>,
-}
-
-#[derive(Deserialize)]
-struct Access {
-    r#type: String,
-    name: String,
-    #[serde(default)]
-    actions: Vec<String>,
-}
-
-/// Returns the scopes in the claims of a JSON Web Token, or `None` if the token is opaque. The signature is not verified,
-/// because only the registry must trust the token.
-fn granted_scopes(token: &str) -> Option<Vec<String>> {
-    let mut parts = token.split('.');
-    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return None;
-    };
-    if claims.len() > MAX_TOKEN {
-        return None;
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&bytes).ok()?;
-    let scopes = claims.access.into_iter();
-    Some(scopes.map(|scope| format!("{}:{}:{}", scope.r#type, scope.name, scope.actions.join(","))).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -444,17 +408,6 @@ mod tests {
 
     fn probe(options: ClientOptions, registry: &str) -> RegistryProbe {
         RegistryProbe::new(&Client::new(options).unwrap(), registry, Some("team/app")).unwrap()
-    }
-
-    #[test]
-    fn reads_scopes_of_web_tokens_only() {
-        let token = |claims: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
-        let claims = r#"{"access":[{"type":"repository","name":"a/b","actions":["pull","push"]}]}"#;
-        assert_eq!(granted_scopes(&token(claims)).unwrap(), ["repository:a/b:pull,push"]);
-        assert_eq!(granted_scopes(&token(r#"{"access":[]}"#)).unwrap(), [""; 0]);
-        for opaque in ["", "opaque", "a.b", "a.b.c.d", "e30.!.x", &token("{}"), &token("x")] {
-            assert_eq!(granted_scopes(opaque), None, "{opaque}");
-        }
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct DoctorOptions {
     pub reference: Option<String>,
     /// The options of the client.
     pub client: ClientOptions,
-    /// The files with credentials, to report where the credential of the registry comes from.
+    /// The files with credentials, to report where the credential of the registry comes from. `None` if the client has
+    /// credentials of another source.
     pub credentials: Option<Arc<DockerConfig>>,
     /// The directory of the cache.
     pub cache: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! `oras doctor`.
 
+use std::sync::Arc;
+
 use clap::{ArgMatches, Command};
 use oras::{Check, CheckStatus, Diagnosis, DoctorOptions};
 
@@ -7,7 +9,7 @@ use crate::args::{self, FormatArgs, RegistryArgs, Usage, flags};
 use crate::columns;
 use crate::env;
 use crate::exit_status;
-use crate::failure::Failure;
+use crate::failure::{Failure, without_error_numbers};
 use crate::format::{self, Format};
 use crate::print;
 use crate::registry_access::RegistryAccess;
@@ -55,7 +57,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let format = Format::read(&args.format, format::TEXT).await?;
     let reference = args.words.first().cloned();
-    let found = match RegistryAccess::new(&args.registry, "") {
+    let mut found = match RegistryAccess::new(&args.registry, "") {
         Ok(access) => oras::doctor(options(&access, reference)).await,
         // A broken configuration file is a finding, and the report of a bug needs the rest as well.
         Err(failure) => {
@@ -66,6 +68,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             found
         }
     };
+    for check in &mut found.checks {
+        check.message = without_error_numbers(&check.message).into_owned();
+    }
     if found.has_failed() {
         exit_status::set(FAILED);
     }
@@ -77,12 +82,16 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn options(access: &RegistryAccess, reference: Option<String>) -> DoctorOptions {
     let host = reference.as_deref().map(|text| text.split('/').next().unwrap_or_default().to_owned());
-    DoctorOptions::default()
+    let options = DoctorOptions::default()
         .client(access.options_for(host.as_deref()))
-        .credentials(std::sync::Arc::clone(&access.store))
         .cache(env::cache())
         .locks(Some(env::temporary_directory()))
-        .reference(reference)
+        .reference(reference);
+    // With a credential from flags, the files are not used.
+    match access.credential {
+        Some(_) => options,
+        None => options.credentials(Arc::clone(&access.store)),
+    }
 }
 
 /// Describes the checks for people, one after the other. With a `width`, the lines fit it.
@@ -102,5 +111,7 @@ fn page(found: &Diagnosis, width: Option<usize>) -> String {
     }
     let count = |status| found.checks.iter().filter(|check| check.status == status).count();
     let (warned, failed) = (count(CheckStatus::Warn), count(CheckStatus::Fail));
-    text + &format!("\n{} checks, {warned} warnings, {failed} failures\n", found.checks.len())
+    let counted = |number, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let (checks, warnings) = (counted(found.checks.len(), "check"), counted(warned, "warning"));
+    text + &format!("\n{checks}, {warnings}, {}\n", counted(failed, "failure"))
 }

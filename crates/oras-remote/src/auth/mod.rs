@@ -8,4 +8,5 @@ pub(crate) mod fetch_token;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod token_cache;
+pub(crate) mod token_claims;
 pub(crate) mod token_messages;

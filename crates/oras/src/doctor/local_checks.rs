@@ -17,7 +17,7 @@ pub(super) async fn examine(options: &DoctorOptions, checks: &mut Vec<Check>) {
     let directories = [
         ("cache", options.cache.clone(), "Set ORAS_CACHE to a directory that you may write to, or unset it"),
         (
-            "unfinished-uploads",
+            "upload-state",
             options.client.unfinished_uploads.clone(),
             "Make the directory writable, or uploads do not resume in a later run; ORAS_STATE=off disables this",
         ),
@@ -78,7 +78,8 @@ async fn directory(name: &'static str, path: PathBuf, advice: &'static str) -> C
         }
         Ok(Usage::Writable { bytes, files }) => {
             let at_least = if files >= MAX_FILES { "at least " } else { "" };
-            Check::ok(name, format!("{shown} is writable, {at_least}{bytes} bytes in {files} files"))
+            let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+            Check::ok(name, format!("{shown} is writable, {at_least}{bytes} bytes in {files}"))
         }
         Err(error) => Check::fail(name, error.chain(), advice),
     }
