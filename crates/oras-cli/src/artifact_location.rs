@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use oras::files::FileReference;
-use oras::remote::{Mirrored, Repository};
-use oras::spec::{MediaType, Reference};
+use oras::remote::{Mirrored, Repository, ResponseError};
+use oras::spec::{Digest, MediaType, Reference};
 use oras::store::{Error, ErrorKind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
 use oras::{Layout, LayoutOptions};
 
@@ -12,6 +12,7 @@ use crate::args::{LocationArgs, Usage, flags::exclusive, values::non_empty};
 use crate::cache;
 use crate::env;
 use crate::failure::{self, Failure};
+use crate::hints::{InvalidReference, NameSearch, SearchPlace, Subject};
 use crate::registry_access::RegistryAccess;
 
 /// The advice for an invalid reference.
@@ -27,6 +28,8 @@ pub(crate) struct ArtifactLocation {
     /// The tag or digest; empty if there is none.
     pub(crate) reference: String,
     kind: LocationKind,
+    /// The prefix of the flags: empty, `from-` or `to-`.
+    prefix: &'static str,
 }
 
 enum LocationKind {
@@ -36,7 +39,7 @@ enum LocationKind {
 
 impl ArtifactLocation {
     /// Parses the reference `raw`. The flags, whose names begin with `prefix`, select a registry or an OCI layout.
-    pub(crate) fn new(args: &LocationArgs, prefix: &str, raw: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &LocationArgs, prefix: &'static str, raw: &str) -> Result<Self, Failure> {
         let layout = &args.layout;
         exclusive!(prefix, layout.oci_layout_path, layout.oci_layout)?;
         // With `--oci-layout` the reference contains the path; with `--oci-layout-path` the flag does.
@@ -47,20 +50,24 @@ impl ArtifactLocation {
             }
             let (path, reference) = split_layout(raw)?;
             let kind = LocationKind::Layout { by_flag: true };
-            return Ok(Self { raw: raw.to_owned(), path, reference, kind });
+            return Ok(Self { raw: raw.to_owned(), path, reference, kind, prefix });
         }
         if let Some(path) = non_empty(layout.oci_layout_path.as_ref()) {
             let kind = LocationKind::Layout { by_flag: false };
-            return Ok(Self { raw: raw.to_owned(), path: path.to_owned(), reference: raw.to_owned(), kind });
+            let (raw, path) = (raw.to_owned(), path.to_owned());
+            return Ok(Self { raw: raw.clone(), path, reference: raw, kind, prefix });
         }
-        let reference: Reference =
-            raw.parse().map_err(|error| Failure::new(format!("{raw:?}: {error}")).advise(REFERENCE_FORM))?;
+        let reference: Reference = raw.parse().map_err(|error| {
+            let failure = Failure::new(format!("{raw:?}: {error}")).advise(REFERENCE_FORM);
+            failure.hint_for_reference(InvalidReference { raw: raw.to_owned(), prefix, error })
+        })?;
         let access = Box::new(RegistryAccess::new(&args.registry, prefix)?);
         Ok(Self {
             raw: raw.to_owned(),
             path: reference.name(),
             reference: reference.target().unwrap_or_default(),
             kind: LocationKind::Registry { reference, access },
+            prefix,
         })
     }
 
@@ -78,6 +85,43 @@ impl ArtifactLocation {
             LocationKind::Registry { reference, .. } => Some(&reference.registry),
             LocationKind::Layout { .. } => None,
         }
+    }
+
+    /// Returns what an error about this location is about.
+    fn subject(&self) -> Subject {
+        let subject = Subject { prefix: self.prefix, raw: self.raw.clone(), ..Subject::default() };
+        match &self.kind {
+            LocationKind::Registry { reference, access } => Subject {
+                registry: Some(reference.registry.clone()),
+                repository: Some(self.path.clone()),
+                plain_http: access.options.plain_http,
+                has_credential_flags: access.credential.is_some(),
+                ..subject
+            },
+            LocationKind::Layout { .. } => Subject { layout: Some(self.path.clone()), ..subject },
+        }
+    }
+
+    /// Returns the search for similar tags if `error` says that the tag of this location does not exist.
+    pub(crate) fn name_search(&self, error: &Error) -> Option<NameSearch> {
+        let tag = self.reference.as_str();
+        if error.kind() != ErrorKind::NotFound || tag.is_empty() || tag.parse::<Digest>().is_ok() {
+            return None;
+        }
+        let (is_about_tag, place) = match &self.kind {
+            LocationKind::Registry { reference, .. } => {
+                let answer = error.find::<ResponseError>()?;
+                let repository = Box::new(self.repository().ok()??);
+                let registry = reference.registry.clone();
+                let is_about_tag = answer.status == 404 && answer.url.ends_with(&format!("/manifests/{tag}"));
+                (is_about_tag, SearchPlace::Registry { repository, registry })
+            }
+            LocationKind::Layout { .. } => {
+                let is_about_tag = error.chain().ends_with(&format!(":{tag}: not found"));
+                (is_about_tag, SearchPlace::Layout { path: self.path.clone() })
+            }
+        };
+        is_about_tag.then(|| NameSearch { tag: tag.to_owned(), place })
     }
 
     /// Returns the size limit of manifests.
@@ -102,7 +146,8 @@ impl ArtifactLocation {
     pub(crate) fn repository(&self) -> Result<Option<Repository>, Failure> {
         match &self.kind {
             LocationKind::Registry { reference, access } => {
-                Ok(Some(Repository::new(&access.client(&reference.registry)?, reference)?))
+                let client = access.client(&reference.registry).map_err(|error| self.opening(&error))?;
+                Ok(Some(Repository::new(&client, reference).map_err(|error| self.opening(&error))?))
             }
             LocationKind::Layout { .. } => Ok(None),
         }
@@ -111,16 +156,21 @@ impl ArtifactLocation {
     /// Opens the store for reading. A layout must exist, as a directory or a tar archive.
     pub(crate) async fn source(&self) -> Result<Arc<dyn ReadStore>, Failure> {
         if let Some(repository) = self.repository()? {
-            return Ok(Mirrored::reader(&repository)?);
+            return Mirrored::reader(&repository).map_err(|error| self.opening(&error));
         }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
             // The cause of a missing layout is usually a wrong argument, so the message quotes the argument.
             ErrorKind::NotFound => {
-                Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain()))
-                    .of_kind(ErrorKind::NotFound)
+                let message = format!("invalid argument {:?}: {}", self.raw, error.chain());
+                Failure { message, ..self.opening(&error) }
             }
-            _ => Failure::from(error),
+            _ => self.opening(&error),
         })
+    }
+
+    /// Converts the error of opening this location.
+    fn opening(&self, error: &Error) -> Failure {
+        Failure::about(error, &self.subject())
     }
 
     /// Opens the store for reading, through the cache of `ORAS_CACHE` if it is a registry.
@@ -149,7 +199,10 @@ impl ArtifactLocation {
     async fn open(&self, options: LayoutOptions) -> Result<Arc<dyn Store>, Failure> {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
-            None => Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?)),
+            None => match Layout::open_or_create_with(&self.path, options).await {
+                Ok(layout) => Ok(Arc::new(layout)),
+                Err(error) => Err(self.opening(&error)),
+            },
         }
     }
 
@@ -176,17 +229,28 @@ impl ArtifactLocation {
 
     /// Converts an error of this location into a failure.
     pub(crate) fn failure(&self, error: &Error) -> Failure {
-        match &self.kind {
-            LocationKind::Layout { .. } => {
-                failure::advise_by_kind(Failure::new(error.chain()).of_kind(error.kind()), error)
+        let failure = match &self.kind {
+            LocationKind::Layout { .. } => failure::advise_by_kind(self.opening(error), error),
+            LocationKind::Registry { access, .. } => {
+                failure::of_registry(error, access.store.path(), &self.subject())
             }
-            LocationKind::Registry { access, .. } => failure::of_registry(error, access.store.path()),
-        }
+        };
+        failure.hint_by_search(self.name_search(error))
     }
 
     /// Converts the error of a result into a failure.
     pub(crate) fn explain<T>(&self, result: oras::store::Result<T>) -> Result<T, Failure> {
         result.map_err(|error| self.failure(&error))
+    }
+
+    /// Returns the hint for a tag where only a digest is allowed.
+    pub(crate) fn digest_hint(&self) -> Option<String> {
+        let tag = &self.reference;
+        oras::spec::reference::check_tag(tag).ok()?;
+        Some(format!(
+            "{tag:?} is a tag, and blobs have digests: \"oras manifest fetch {}\" lists those of the artifact",
+            self.raw
+        ))
     }
 
     /// Returns the tag or digest, or a failure that shows the expected form.
@@ -203,7 +267,18 @@ impl ArtifactLocation {
             "Please specify a reference in the form of {form}. Run \"{} -h\" for more options and examples",
             usage.path
         );
-        Err(Failure::new(format!("\"{}\": {message}", self.raw)).usage(usage.line()).advise(advice))
+        let list = match &self.kind {
+            LocationKind::Registry { .. } => format!("oras repo tags {}", self.path),
+            LocationKind::Layout { .. } => format!("oras repo tags --oci-layout {}", self.path),
+        };
+        let hint = match tags {
+            true => format!("list the tags: {list}"),
+            false => {
+                format!("the manifest lists the digests of blobs: oras manifest fetch {}:<tag>", self.path)
+            }
+        };
+        let failure = Failure::new(format!("\"{}\": {message}", self.raw)).usage(usage.line()).advise(advice);
+        Err(failure.hint(Some(hint)))
     }
 }
 

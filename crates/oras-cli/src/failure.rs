@@ -3,28 +3,43 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use oras::files::LimitExceeded;
-use oras::remote::{AddressClass, AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
+use oras::remote::ResponseError;
 use oras::store::{Error, ErrorKind};
 
-/// A failure, shown as `prefix message`, then usage and advice on separate lines.
+use crate::hints::{self, InvalidReference, Invocation, NameSearch, Subject};
+
+/// A failure, shown as `prefix message`, then usage, advice and hint on separate lines.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) prefix: String,
     pub(crate) message: String,
     pub(crate) usage: Option<String>,
+    /// The advice of the Go tool.
     pub(crate) advice: Option<String>,
+    /// The next thing to type or to check, on the line `Hint: …`.
+    pub(crate) hint: Option<Box<Hint>>,
     /// The kind of the error, if it is known, for the exit status.
     pub(crate) kind: Option<ErrorKind>,
     /// True if a signal has ended the command.
     pub(crate) is_interrupted: bool,
 }
 
+/// A hint, or the information to make one.
+#[derive(Debug)]
+pub(crate) enum Hint {
+    /// The text.
+    Text(String),
+    /// For a malformed reference. The text depends on the whole command line.
+    Reference(InvalidReference),
+    /// For a tag that was not found. The text needs a request.
+    Names(NameSearch),
+}
+
 impl Failure {
     /// Creates the failure of a command that Ctrl-C has ended. `kept` says what the next run does not transfer again.
     pub(crate) fn interrupted(kept: Option<String>) -> Self {
-        let advice = kept.map(|kept| format!("Hint: {kept}"));
-        Self { advice, is_interrupted: true, ..Self::new("interrupt signal received") }
+        let hint = kept.map(|kept| Box::new(Hint::Text(kept)));
+        Self { hint, is_interrupted: true, ..Self::new("interrupt signal received") }
     }
 
     /// Returns the exit status: that of a shell for the signal, or 1, or with `by_kind` one for the kind of failure
@@ -51,6 +66,7 @@ impl Failure {
             message: message.into(),
             usage: None,
             advice: None,
+            hint: None,
             kind: None,
             is_interrupted: false,
         }
@@ -59,7 +75,7 @@ impl Failure {
     /// Creates a failure of the file system, standard input or standard output. The message names the operation and the
     /// cause.
     pub(crate) fn of_io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
-        Self::new(format!("{doing}: {}", io_cause(error))).of_kind(ErrorKind::Io)
+        Self::new(format!("{doing}: {}", io_cause(error))).of_kind(ErrorKind::Io).hint(hints::for_io(error))
     }
 
     /// Sets the kind, for the exit status.
@@ -71,6 +87,39 @@ impl Failure {
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
+    }
+
+    /// Sets the hint, if there is one.
+    pub(crate) fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        if let Some(text) = hint {
+            self.hint = Some(Box::new(Hint::Text(text.into())));
+        }
+        self
+    }
+
+    /// Makes the hint for a malformed reference.
+    pub(crate) fn hint_for_reference(mut self, reference: InvalidReference) -> Self {
+        self.hint = Some(Box::new(Hint::Reference(reference)));
+        self
+    }
+
+    /// Makes the hint by a search for similar names, if there is one.
+    pub(crate) fn hint_by_search(mut self, search: Option<NameSearch>) -> Self {
+        if let Some(search) = search {
+            self.hint = Some(Box::new(Hint::Names(search)));
+        }
+        self
+    }
+
+    /// Makes the text of the hint. Sends a request if the hint needs one.
+    pub(crate) async fn complete_hint(mut self, invocation: &Invocation) -> Self {
+        let text = match self.hint.take().map(|hint| *hint) {
+            Some(Hint::Text(text)) => Some(text),
+            Some(Hint::Reference(reference)) => reference.hint(invocation),
+            Some(Hint::Names(search)) => search.hint(invocation).await,
+            None => None,
+        };
+        self.hint(text)
     }
 
     pub(crate) fn usage(mut self, usage: impl Into<String>) -> Self {
@@ -121,45 +170,25 @@ impl fmt::Display for Failure {
         if let Some(advice) = &self.advice {
             write!(f, "\n{advice}")?;
         }
+        if let Some(Hint::Text(hint)) = self.hint.as_deref() {
+            // A name in the hint may contain line breaks, and a hint is one line.
+            write!(f, "\nHint: {}", hint.replace(['\n', '\r'], " "))?;
+        }
         Ok(())
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let failure = Self { kind: Some(error.kind()), ..Self::new(error.chain()) };
-        if error.find::<RegistryBlocked>().is_some() {
-            return failure.advise(
-                "If that rule is not meant for this, leave the file out by --no-registries-conf \
-                 (cp: --from-no-registries-conf, --to-no-registries-conf)",
-            );
-        }
-        match wrong_scheme_advice(&error) {
-            Some(advice) => failure.advise(advice),
-            None => failure,
-        }
+        Self::about(&error, &Subject::default())
     }
 }
 
-/// Returns the advice for a server that speaks HTTP instead of HTTPS, or HTTPS instead of HTTP.
-fn wrong_scheme_advice(error: &Error) -> Option<&'static str> {
-    Some(match error.find::<WrongScheme>()? {
-        // The error does not store the address of the proxy as a value, so its text is searched.
-        WrongScheme::SpeaksHttp(_) if error.chain().contains("through the proxy https://") => {
-            "If the proxy is meant to be reached without TLS, begin its address with http://"
-        }
-        WrongScheme::SpeaksHttp(ServerRole::Registry) => {
-            "If the registry is meant to be reached without TLS, use --plain-http (cp: --from-plain-http, \
-             --to-plain-http)"
-        }
-        WrongScheme::SpeaksHttps(ServerRole::Registry) => {
-            "Leave out --plain-http; for localhost, where it is the default, use --plain-http=false (cp: \
-             --from-plain-http=false, --to-plain-http=false)"
-        }
-        WrongScheme::SpeaksHttp(_) | WrongScheme::SpeaksHttps(_) => {
-            "The registry gave this address: ask those who run it to correct it"
-        }
-    })
+impl Failure {
+    /// Converts an error about `subject`.
+    pub(crate) fn about(error: &Error, subject: &Subject) -> Self {
+        Self::new(error.chain()).of_kind(error.kind()).hint(hints::for_error(error, subject))
+    }
 }
 
 /// The end of the error chain for a missing credential.
@@ -169,13 +198,15 @@ pub(crate) const MISSING_CREDENTIAL: &str = "basic credential not found";
 pub(crate) const REGISTRY: &str = "Error response from registry:";
 
 /// Converts an error of a registry into a failure: its own message after `Error response from registry:`.
-pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
+pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>, subject: &Subject) -> Failure {
     let chain = error.chain();
+    let hint = hints::for_error(error, subject);
     if chain.ends_with(MISSING_CREDENTIAL) {
         let place = config.map(|path| format!(" at {:?}", path.display().to_string())).unwrap_or_default();
-        return Failure::new(chain).of_kind(error.kind()).advise(format!(
+        let advice = format!(
             "Please check whether the registry credential stored in the authentication file{place} is correct"
-        ));
+        );
+        return Failure::new(chain).of_kind(error.kind()).advise(advice).hint(hint);
     }
     let failure = match error.find_shown::<ResponseError>() {
         // The message of the registry needs no context.
@@ -183,35 +214,18 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
         None if error.kind() == ErrorKind::NotFound => Failure::new(chain).prefixed(REGISTRY),
         None => Failure::new(chain),
     };
-    advise_by_kind(failure.of_kind(error.kind()), error)
+    advise_by_kind(failure.of_kind(error.kind()).hint(hint), error)
 }
 
-/// Adds the advice for an error, if there is one: that of the Go tool, or the flag that raises a limit.
+/// Adds the advice of the Go tool for an error, if there is one.
 pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
-    // The flag allows no address of the class `Forbidden`.
-    let refused = error.find::<AddressRefused>();
-    if let Some(refused) = refused.filter(|refused| refused.class != AddressClass::Forbidden) {
-        return failure.advise(format!(
-            "If {} is meant to be reached, allow it by --allow-host {} (cp: --from-allow-host, --to-allow-host)",
-            refused.host, refused.host
-        ));
-    }
-    if let Some(advice) = wrong_scheme_advice(error) {
-        return failure.advise(advice);
-    }
     if error.chain().contains("path traversal disallowed") {
         return failure.advise(
             "Pulling files outside of working directory is insecure and blocked by default. If you trust the \
              content producer, use --allow-path-traversal to bypass this check.",
         );
     }
-    let flag = match error.find::<LimitExceeded>() {
-        Some(LimitExceeded::Size(_)) => "--max-unpack-size",
-        Some(LimitExceeded::Ratio(_)) => "--max-unpack-ratio",
-        Some(LimitExceeded::Entries(_)) => "--max-unpack-entries",
-        _ => return failure,
-    };
-    failure.advise(format!("If you trust the content producer, use {flag} to allow more."))
+    failure
 }
 
 #[cfg(test)]
@@ -227,18 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn advises_to_allow_only_hosts_that_can_be_allowed() {
-        for (address, class, is_advised) in [
-            ([10, 0, 0, 1], AddressClass::Private, true),
-            ([127, 0, 0, 1], AddressClass::Loopback, true),
-            ([169, 254, 169, 254], AddressClass::Forbidden, false),
-        ] {
-            let (host, registry) = ("h.test".to_owned(), "r.test".to_owned());
-            let refused = AddressRefused { host, registry, address: address.into(), class };
-            let error = Error::from_source(ErrorKind::Denied, refused);
-            let advice = advise_by_kind(Failure::new("x"), &error).advice.unwrap_or_default();
-            assert_eq!(advice.contains("--allow-host h.test"), is_advised, "{class:?}");
-        }
+    fn hint_is_one_line_after_the_advice() {
+        let failure = Failure::new("x").advise("y").hint(Some("a\nb"));
+        assert_eq!(failure.to_string(), "Error: x\ny\nHint: a b");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::args::{FormatArgs, values::non_empty};
 use crate::expression::{self, Expression};
 use crate::failure::Failure;
+use crate::hints;
 use crate::print;
 
 /// The format of a result.
@@ -48,8 +49,10 @@ impl Format {
             name = "go-template";
         }
         if !offered.contains(&name) {
+            let hint = hints::did_you_mean(name, offered.iter().copied());
             return Err(Failure::new(format!("invalid format type: {name:?}"))
-                .advise(format!("supported types: {}", offered.join(", "))));
+                .advise(format!("supported types: {}", offered.join(", ")))
+                .hint(hint));
         }
         // A malformed expression fails here, before the command changes anything.
         if let Some(text) = &args.jq {

@@ -22,6 +22,7 @@ mod exit_status;
 mod expression;
 mod failure;
 mod format;
+mod hints;
 mod humanize;
 mod live_rows;
 mod log;

@@ -8,6 +8,7 @@ use oras::remote::{
     Anonymous, Client, ClientCertificate, ClientOptions, Credential, CredentialStore, DockerConfig,
     ReferrersMode, ResolveOverride, RootCertificates, StaticCredentials,
 };
+use oras::store::Error;
 
 use crate::args::{
     RegistryArgs,
@@ -108,7 +109,7 @@ impl RegistryAccess {
 
     /// Returns the only client of a command, for the registry `server`, so that its requests share connections, tokens
     /// and logged warnings.
-    pub(crate) fn client(&self, server: &str) -> Result<Client, Failure> {
+    pub(crate) fn client(&self, server: &str) -> Result<Client, Error> {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }

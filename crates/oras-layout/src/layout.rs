@@ -21,6 +21,7 @@ use crate::layout_files::LayoutFiles;
 use crate::layout_options::LayoutOptions;
 use crate::maintenance::cache_eviction;
 use crate::maintenance::stale_files::delete_stale;
+use crate::oci_layout_file::LayoutFault;
 use crate::pending_manifests::PendingManifests;
 use crate::verification::{VerifiedBlobs, verify};
 
@@ -91,7 +92,8 @@ impl Layout {
             if root.metadata().is_ok_and(|found| !found.is_dir()) {
                 let message =
                     format!("{} is not a directory, and only there a layout can be written", root.display());
-                return Err(Error::new(ErrorKind::InvalidContent, message));
+                let error = Error::new(ErrorKind::InvalidContent, message);
+                return Err(error.with_detail(LayoutFault::NotDirectory));
             }
             delete_stale(&root);
             exists(&root.join(MARKER_FILE))

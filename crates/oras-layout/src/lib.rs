@@ -117,5 +117,6 @@ pub use archive::{Archive, ArchiveWriter, NotTar};
 pub use layout::Layout;
 pub use layout_options::LayoutOptions;
 pub use maintenance::garbage_collection::{CollectedGarbage, GarbageOptions};
+pub use oci_layout_file::LayoutFault;
 pub use open::open;
 pub use oras_store as store;

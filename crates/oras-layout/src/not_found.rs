@@ -5,6 +5,8 @@ use std::path::Path;
 use oras_spec::Digest;
 use oras_store::{Error, ErrorKind};
 
+use crate::oci_layout_file::LayoutFault;
+
 /// Returns the error for a tag or digest that the layout at `path` does not have.
 pub(crate) fn reference_not_found(path: &Path, reference: &str) -> Error {
     // A reference is written `path:tag` or `path@digest`.
@@ -19,4 +21,5 @@ pub(crate) fn path_not_found(path: &Path) -> Error {
         ErrorKind::NotFound,
         format!("failed to find path \"{shown}\": stat {shown}: no such file or directory"),
     )
+    .with_detail(LayoutFault::Missing)
 }

@@ -3,6 +3,27 @@
 use oras_spec::layout::{Marker, VERSION};
 use oras_store::{Error, ErrorKind, Result};
 
+/// Why a path cannot be used as an OCI image layout. [`Error::find`] finds it in the error, whose message states it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutFault {
+    /// The path does not exist.
+    #[error("no such file or directory")]
+    Missing,
+    /// The directory or archive has no file `oci-layout`.
+    #[error("no oci-layout file")]
+    NoMarker,
+    /// The archive has no file `index.json`.
+    #[error("no index.json")]
+    NoIndex,
+    /// The file `oci-layout` names this version instead of 1.0.0.
+    #[error("unsupported version {0:?}")]
+    Version(String),
+    /// The path to write to is a file.
+    #[error("not a directory")]
+    NotDirectory,
+}
+
 /// Returns the error for a directory or an archive that is not a layout.
 pub(crate) fn invalid_layout(message: &str) -> Error {
     Error::new(ErrorKind::InvalidContent, format!("invalid OCI Image Layout: {message}"))
@@ -16,7 +37,8 @@ pub(crate) fn check_version(bytes: &[u8]) -> Result<()> {
     let marker: Marker = serde_json::from_slice(bytes)
         .map_err(|error| invalid_layout("failed to decode OCI layout file").with_source(error))?;
     if marker.image_layout_version != VERSION {
-        return Err(invalid_layout(&format!("unsupported version {:?}", marker.image_layout_version)));
+        let fault = LayoutFault::Version(marker.image_layout_version);
+        return Err(invalid_layout(&fault.to_string()).with_detail(fault));
     }
     Ok(())
 }

@@ -157,6 +157,7 @@ pub use connection::proxy::Proxy;
 pub use connection::root_certificates::{ClientCertificate, RootCertificates};
 pub use http::bandwidth_limit::RateLimit;
 pub use http::network_error::{ServerRole, WrongScheme};
+pub use http::network_failure::{NetworkFailure, NetworkReason};
 pub use http::response_error::{MissingCredential, ResponseError};
 pub use http::retry::RetryPolicy;
 pub use http::trace::TRACE_TARGET;

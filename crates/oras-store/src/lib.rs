@@ -59,7 +59,7 @@ pub use error::{BoxError, Error, ErrorKind, Result, Side};
 pub use ingest::{Ingest, IngestName, IngestOptions, IngestTarget, ReadBack, Written};
 pub use progress::{Progress, ProgressUpdate};
 pub use push_outcome::Pushed;
-pub use select_platform::select_platform;
+pub use select_platform::{PlatformNotFound, select_platform};
 pub use size_limits::{MAX_MANIFEST_SIZE, check_written_size};
 pub use source::Source;
 pub use store::{DeleteTarget, ReadStore, Store};

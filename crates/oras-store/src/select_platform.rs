@@ -1,9 +1,29 @@
 //! Selects the image for a platform (image-spec, image-index.md). As in the Go tool, the first match wins.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 use oras_spec::{Descriptor, MediaType, Platform, View};
+
+/// The platforms of an index without an entry for the wanted one. [`Error::find`] finds it in the error of
+/// [`select_platform`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlatformNotFound {
+    /// The wanted platform.
+    pub wanted: Platform,
+    /// The platforms of the entries.
+    pub offered: Vec<Platform>,
+}
+
+impl fmt::Display for PlatformNotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no entry for {}", self.wanted)
+    }
+}
+
+impl std::error::Error for PlatformNotFound {}
 
 /// Returns the manifest for `platform`.
 ///
@@ -33,7 +53,9 @@ pub async fn select_platform(
                     "{}: not found: no matching manifest was found in the manifest list",
                     node.digest
                 );
+                let offered = index.manifests.iter().filter_map(|entry| entry.platform.clone()).collect();
                 Error::new(ErrorKind::NotFound, message)
+                    .with_detail(PlatformNotFound { wanted: platform.clone(), offered })
             };
             index.manifests.iter().find(offered).cloned().ok_or_else(missing)
         }

@@ -171,7 +171,9 @@ pub use oras_files as files;
 #[cfg(any(feature = "files", feature = "layout", feature = "remote"))]
 pub use oras_fs as fs;
 #[cfg(feature = "layout")]
-pub use oras_layout::{Archive, ArchiveWriter, Layout, LayoutOptions, NotTar, open as open_layout};
+pub use oras_layout::{
+    Archive, ArchiveWriter, Layout, LayoutFault, LayoutOptions, NotTar, open as open_layout,
+};
 pub use oras_memory::Memory;
 #[cfg(feature = "remote")]
 pub use oras_remote as remote;

@@ -6,6 +6,7 @@ use clap::{ArgMatches, Command};
 use super::command_line::CommandLine;
 use super::flags::DEPRECATED;
 use crate::failure::Failure;
+use crate::hints;
 
 /// The largest edit distance (Levenshtein) of a suggestion, as in cobra.
 const MAX_DISTANCE: usize = 2;
@@ -22,22 +23,24 @@ pub(crate) enum Request {
 /// Reads a command line, which does not include the name of the program. Passes warnings about deprecated flags to
 /// `warn`.
 pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> Result<Request, Failure> {
-    let line = CommandLine::read(&root, words).map_err(|word| Failure::new(unknown_command(&root, &word)))?;
+    let line = CommandLine::read(&root, words).map_err(|word| unknown_command(&root, &[], &word))?;
     // A group without a command shows its help, as in the Go tool. clap would report an error instead.
     let is_group = at(&root, &line.path).has_subcommands();
     let deprecated: Vec<_> = if is_group { Vec::new() } else { deprecated(&line) };
     // The values before the first syntax mistake are checked first, so that the error is about the leftmost mistake.
     let matches = if is_group { None } else { Some(matches(&mut root, &line)?) };
-    if let Some(mistake) = line.mistake {
-        return Err(Failure::new(mistake));
-    }
     let command = at(&root, &line.path);
+    if let Some(mistake) = line.mistake {
+        let unknown = mistake.strip_prefix("unknown flag: --");
+        let hint = unknown.and_then(|name| hints::for_flag(command, name));
+        return Err(Failure::new(mistake).hint(hint));
+    }
     // pflag warns while it parses, so the warnings appear even if only help is shown.
     deprecated.iter().for_each(|text| warn(text));
     let Some(matches) = matches.filter(|_| !line.help) else {
         return match line.words.split_first() {
             Some((word, _)) if is_group && !line.help && word != "help" => {
-                Err(Failure::new(unknown_subcommand(&line.path, command, word)))
+                Err(unknown_command(&root, &line.path, word))
             }
             // `oras blob help fetch`
             Some((_, topic)) if is_group && !line.help => topic_help(&root, line.path.iter().chain(topic)),
@@ -77,13 +80,14 @@ fn matches(root: &mut Command, line: &CommandLine) -> Result<ArgMatches, Failure
         let argument = context(ContextKind::InvalidArg);
         let name = argument.trim_start_matches('-').split(['[', ' ', '=']).next().unwrap_or_default();
         let flag = at(root, &line.path).get_arguments().find(|flag| flag.get_long() == Some(name));
-        let flag = match flag.and_then(clap::Arg::get_short) {
+        let shown = match flag.and_then(clap::Arg::get_short) {
             Some(short) => format!("-{short}, --{name}"),
             None => format!("--{name}"),
         };
         let value = context(ContextKind::InvalidValue);
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        Failure::new(format!("invalid argument {value:?} for \"{flag}\" flag: {cause}"))
+        Failure::new(format!("invalid argument {value:?} for \"{shown}\" flag: {cause}"))
+            .hint(hints::for_value(flag, &value, &cause))
     })
 }
 
@@ -111,26 +115,21 @@ fn help_topic<'a>(root: &Command, words: impl Iterator<Item = &'a String>) -> Re
         }
         command = match command.find_subcommand(word) {
             Some(child) => child,
-            None if path.is_empty() => return Err(Failure::new(unknown_command(root, word))),
-            None => return Err(Failure::new(unknown_subcommand(&path, command, word))),
+            None => return Err(unknown_command(root, &path, word)),
         };
         path.push(command.get_name().to_owned());
     }
     Ok(path)
 }
 
-/// Returns the error for an unknown command, with suggestions.
-fn unknown_command(root: &Command, word: &str) -> String {
-    format!("unknown command {word:?} for \"oras\"{}\nRun 'oras --help' for usage.", suggestions(root, word))
-}
-
-/// Returns the error for an unknown command of a group, with suggestions.
-fn unknown_subcommand(path: &[String], group: &Command, word: &str) -> String {
-    let path = [&["oras".to_owned()], path].concat().join(" ");
-    format!(
-        "unknown command {word:?} for {path:?}{}\nRun '{path} --help' for usage.",
-        suggestions(group, word)
-    )
+/// Returns the failure for an unknown command of the group with this path, with suggestions.
+fn unknown_command(root: &Command, path: &[String], word: &str) -> Failure {
+    let suggestions = suggestions(at(root, path), word);
+    let hint = hints::for_command(root, path, word, !suggestions.is_empty());
+    let group = [&["oras".to_owned()], path].concat().join(" ");
+    let message =
+        format!("unknown command {word:?} for {group:?}{suggestions}\nRun '{group} --help' for usage.");
+    Failure::new(message).hint(hint)
 }
 
 /// Returns the suggestions for an unknown command: the commands with similar names, by the rules of cobra.

@@ -72,7 +72,8 @@ impl<'a> Deletion<'a> {
                 if force && !self.args.descriptor.is_wanted() {
                     return self.report(None, &format!("Missing {}", target.raw)).await;
                 }
-                return Err(Failure::new(format!("{}: the specified {noun} does not exist", target.raw)));
+                let message = format!("{}: the specified {noun} does not exist", target.raw);
+                return Err(Failure::new(message).hint_by_search(target.name_search(&error)));
             }
             Err(error) => return Err(target.failure(&error)),
         };

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::args::flags;
 use crate::failure::Failure;
+use crate::hints::Invocation;
 use crate::log;
 use crate::print;
 
@@ -52,9 +53,10 @@ pub(crate) fn root() -> Command {
 /// Runs the command that the matches of the root command name.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // `--debug` belongs to the innermost command, such as `blob fetch`.
-    let mut leaf = matches;
-    while let Some((_, inner)) = leaf.subcommand() {
+    let (mut leaf, mut command) = (matches, "oras".to_owned());
+    while let Some((name, inner)) = leaf.subcommand() {
         leaf = inner;
+        command = format!("{command} {name}");
     }
     if flags::value(leaf, "", "quiet") {
         print::be_quiet();
@@ -64,5 +66,10 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if debug || matches.subcommand_name() != Some("serve") {
         log::start(debug);
     }
-    command_table::run(COMMANDS, matches).await
+    let failure = match command_table::run(COMMANDS, matches).await {
+        Ok(()) => return Ok(()),
+        Err(failure) => failure,
+    };
+    let invocation = Invocation { command, words: flags::value(leaf, "", "words"), is_debug: debug };
+    Err(failure.complete_hint(&invocation).await)
 }

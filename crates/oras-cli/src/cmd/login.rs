@@ -10,6 +10,7 @@ use crate::cmd::login_check;
 use crate::env;
 use crate::failure::{self, Failure};
 use crate::format::{self, Format};
+use crate::hints::Subject;
 use crate::log;
 use crate::print;
 use crate::prompt::prompt;
@@ -71,10 +72,12 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let registry = Registry::new(&Client::new(options)?, host)?;
     // Only a credential that the registry accepts is stored.
     registry.ping().await.map_err(|error| {
+        // A credential that was typed counts like one of a flag.
+        let subject = Subject { has_credential_flags: true, ..Subject::of_access(&access, host) };
         if error.find_shown::<oras::remote::ResponseError>().is_some() {
-            return failure::of_registry(&error, access.store.path());
+            return failure::of_registry(&error, access.store.path(), &subject);
         }
-        Failure::from(error.context(format!("failed to validate the credentials for {host}")))
+        Failure::about(&error.context(format!("failed to validate the credentials for {host}")), &subject)
     })?;
     warn_of_plain_text(&access, host).await?;
     access
@@ -123,5 +126,12 @@ fn ask_credential(username: Option<&str>) -> Result<Credential, Failure> {
 /// Asks for a secret, which must not be empty.
 fn ask_secret(question: &str, what: &str) -> Result<Secret, Failure> {
     let answer = prompt(question, true)?;
-    if answer.is_empty() { Err(Failure::new(format!("{what} required"))) } else { Ok(Secret::from(answer)) }
+    if !answer.is_empty() {
+        return Ok(Secret::from(answer));
+    }
+    let hint = match what {
+        "token" => "give a user name (--username), or a token on standard input: --identity-token-stdin",
+        _ => "give the password on standard input: --password-stdin",
+    };
+    Err(Failure::new(format!("{what} required")).hint(Some(hint)))
 }

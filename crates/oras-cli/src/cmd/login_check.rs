@@ -15,8 +15,8 @@ pub(crate) async fn run(store: &DockerConfig, name: &str, format: &Format) -> Re
         None => (name, None),
     };
     let Some(located) = store.locate(server, repository).await? else {
-        let advice = "Requests to it are anonymous. Run \"oras login -h\" to see how to log in";
-        return Err(Failure::new(format!("no credential for {name}")).advise(advice));
+        let hint = format!("requests to it are anonymous; log in: oras login {server}");
+        return Err(Failure::new(format!("no credential for {name}")).hint(Some(hint)));
     };
     let (kind, username) = match located.credential {
         Credential::Basic { username, .. } => ("password", Some(username)),

@@ -89,7 +89,8 @@ pub(crate) fn read(
                 "absolute file paths are insecure and not recommended. If it's intentional, use \
                  --disable-path-validation flag to skip this check: {}",
                 absolute.join(", ")
-            )));
+            ))
+            .hint(relative_path_hint(&absolute)));
         }
     }
     // The entries `$manifest` and `$config` are taken out. The remaining names are paths of files.
@@ -116,6 +117,16 @@ pub(crate) fn read(
         }
     };
     Ok(PackedFiles { contents: PackedContents { files, annotations, config_annotations }, spooled })
+}
+
+/// Returns the hint for absolute paths: the directory in which they are relative.
+fn relative_path_hint(paths: &[&str]) -> Option<String> {
+    let [path] = paths else { return None };
+    let (parent, name) = (Path::new(path).parent()?, Path::new(path).file_name()?.to_str()?);
+    Some(format!(
+        "change to the directory and name the file relative to it: cd {} && … {name}",
+        parent.display()
+    ))
 }
 
 /// Adds the files and annotations to an artifact.

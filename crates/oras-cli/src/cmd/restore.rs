@@ -12,6 +12,7 @@ use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, TransferArgs, Us
 use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
 use crate::failure::Failure;
 use crate::format::{self, Format};
+use crate::hints::Subject;
 use crate::humanize;
 use crate::print;
 use crate::progress::{Progress, tag_lines, words::RESTORE};
@@ -121,7 +122,9 @@ async fn open(path: &str, has_status_lines: bool) -> Result<Arc<dyn ReadStore>, 
             Failure::new(format!("input path {path:?} is not a tar archive"))
                 .of_kind(ErrorKind::InvalidContent)
         }
-        Some(NotTar::Compressed(_)) => Failure::from(error),
+        Some(NotTar::Compressed(_)) => {
+            Failure::about(&error, &Subject { layout: Some(path.to_owned()), ..Subject::default() })
+        }
         _ if metadata.is_dir() && matches!(Path::new(path).join("oci-layout").try_exists(), Ok(false)) => {
             no_tags(path, ": it is not an OCI image layout, as it has no oci-layout file")
         }

@@ -6,6 +6,7 @@ use oras::store::Error;
 
 use crate::args::RegistryArgs;
 use crate::failure::{self, Failure};
+use crate::hints::Subject;
 use crate::registry_access::RegistryAccess;
 
 /// The tags of a repository on the command line.
@@ -14,6 +15,7 @@ pub(crate) struct TaggedArtifacts {
     /// The tags; an empty list means all.
     pub(crate) tags: Vec<String>,
     access: RegistryAccess,
+    subject: Subject,
 }
 
 /// Returns the path of the required flag `--<name>`.
@@ -31,27 +33,34 @@ impl TaggedArtifacts {
         let access = RegistryAccess::new(args, "")?;
         let (reference, tags) = parse(raw)?;
         let repository = Repository::new(&access.client(&reference.registry)?, &reference)?;
-        Ok(Self { repository, tags, access })
+        let subject = Subject {
+            repository: Some(reference.name()),
+            raw: raw.to_owned(),
+            ..Subject::of_access(&access, &reference.registry)
+        };
+        Ok(Self { repository, tags, access, subject })
     }
 
     /// Converts an error into a failure. The failure of a transfer contains the action `doing` (such as `back up`), the
     /// tags, the source and the destination.
     pub(crate) fn failure(&self, error: Error, doing: &str, from: &str, to: &str) -> Failure {
         if error.chain().ends_with(failure::MISSING_CREDENTIAL) {
-            return failure::of_registry(&error, self.access.store.path());
+            return failure::of_registry(&error, self.access.store.path(), &self.subject);
         }
         // The response of the registry is the whole message, as in the Go tool.
         if let Some(answer) = error.find_shown::<ResponseError>() {
-            return Failure::new(answer.to_string()).prefixed(failure::REGISTRY).of_kind(error.kind());
+            let failure = Failure::about(&error, &self.subject).prefixed(failure::REGISTRY);
+            return Failure { message: answer.to_string(), ..failure };
         }
         if error.side().is_none() {
-            return Failure::from(error);
+            return Failure::about(&error, &self.subject);
         }
         let tags = match &self.tags[..] {
             [tag] => format!("tag {tag:?}"),
             _ => "tags".to_owned(),
         };
-        Failure::from(error.context(format!("failed to {doing} {tags} from {from:?} to {to:?}")))
+        let error = error.context(format!("failed to {doing} {tags} from {from:?} to {to:?}"));
+        Failure::about(&error, &self.subject)
     }
 }
 

@@ -80,7 +80,9 @@ impl Expression {
                     None => (outcome.message.trim_end(), None),
                 };
                 let message = if first.is_empty() { halted() } else { first.to_owned() };
-                Err(Failure { advice, ..Failure::new(message) })
+                let hint =
+                    (advice.is_none()).then_some("--format json shows the fields that an expression can use");
+                Err(Failure { advice, ..Failure::new(message) }.hint(hint))
             }
             _ => Err(Failure::new(format!("{flag}: {}", abnormal_end(outcome.status)))),
         }

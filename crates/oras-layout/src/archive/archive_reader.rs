@@ -19,7 +19,7 @@ use crate::graph::Graph;
 use crate::index::Index;
 use crate::layout_files::{self, LayoutFiles, TagRule};
 use crate::not_found::{path_not_found, reference_not_found};
-use crate::oci_layout_file::{check_version, invalid_layout};
+use crate::oci_layout_file::{LayoutFault, check_version, invalid_layout};
 use crate::size_limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
 
 oras_store::inherent_read_methods!(Archive);
@@ -99,12 +99,13 @@ impl OpenArchive {
         let no_such_file = |name: &str| format!("open {name}: file does not exist");
         let entry = contents.marker.ok_or_else(|| {
             invalid_layout(&format!("failed to open OCI layout file: {}", no_such_file(MARKER_FILE)))
+                .with_detail(LayoutFault::NoMarker)
         })?;
         check_version(&read_entry(&file, MARKER_FILE, entry, MAX_MARKER_SIZE)?)?;
         let entry = contents.index.ok_or_else(|| {
             let message =
                 format!("invalid OCI Image Index: failed to open index file: {}", no_such_file(INDEX_FILE));
-            Error::new(ErrorKind::InvalidContent, message)
+            Error::new(ErrorKind::InvalidContent, message).with_detail(LayoutFault::NoIndex)
         })?;
         let index = Index::parse(read_entry(&file, INDEX_FILE, entry, MAX_INDEX_SIZE)?)?;
         let (file, index) = (Arc::new(file), Arc::new(index));

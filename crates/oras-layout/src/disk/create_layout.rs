@@ -10,7 +10,7 @@ use oras_store::Result;
 
 use crate::index::Index;
 use crate::not_found::path_not_found;
-use crate::oci_layout_file::{check_version, invalid_layout};
+use crate::oci_layout_file::{LayoutFault, check_version, invalid_layout};
 use crate::size_limits::MAX_MARKER_SIZE;
 
 /// Returns true if the path exists. Returns false if a parent of the path is not a directory.
@@ -36,7 +36,10 @@ pub(crate) fn check_layout(root: &Path) -> Result<()> {
     let read = if_exists(oras_fs::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE));
     match read.map_err(|error| invalid_layout(failed).with_source(error))? {
         Some(bytes) => check_version(&bytes),
-        None => Err(invalid_layout(&format!("{failed}: open oci-layout: no such file or directory"))),
+        None => {
+            let message = format!("{failed}: open oci-layout: no such file or directory");
+            Err(invalid_layout(&message).with_detail(LayoutFault::NoMarker))
+        }
     }
 }
 

@@ -122,12 +122,13 @@ impl ProxyServer {
 
     /// Returns scheme, host and port, without the user and the password.
     pub(crate) fn origin(&self) -> String {
-        let (url, host) = (&self.url, self.url.host_str().unwrap_or_default());
-        let port = url.port_or_known_default();
-        port.map_or_else(
-            || format!("{}://{host}", url.scheme()),
-            |port| format!("{}://{host}:{port}", url.scheme()),
-        )
+        format!("{}://{}", self.url.scheme(), self.address())
+    }
+
+    /// Returns the host and port, without user and password.
+    pub(crate) fn address(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// Returns the proxy for reqwest.

@@ -19,8 +19,7 @@ pub(crate) struct Route {
     /// The `Host` header, if it differs from the address.
     pub(crate) host: Option<String>,
     pub(crate) lease: Lease,
-    /// The host of an HTTPS proxy.
-    pub(crate) https_proxy: Option<String>,
+    pub(crate) proxy: Option<ProxyServer>,
 }
 
 impl Client {
@@ -39,11 +38,11 @@ impl Client {
         let is_direct = is_local(url) || self.no_proxy().covers(url);
         // An address override bypasses any proxy.
         let proxy = if is_direct || rule.is_some() { None } else { options.proxy.server(url) };
-        let https_proxy = proxy.as_ref().and_then(ProxyServer::https_host).map(ToOwned::to_owned);
+        let https_proxy = proxy.as_ref().and_then(ProxyServer::https_host);
         // Client certificates identify the user, so only the registry itself gets them.
         let is_registry = url.scheme() == "https" && endpoint.is_registry() && endpoint.owns(url);
         let has_client_certificate = is_registry && options.client_certificate.is_some();
-        if let Some(proxy) = https_proxy.as_ref().filter(|_| has_client_certificate) {
+        if let Some(proxy) = https_proxy.filter(|_| has_client_certificate) {
             return Err(certificate_refused(url, proxy));
         }
         let directory = || certs_d::directory(&options.certificate_directories, endpoint.server());
@@ -53,7 +52,7 @@ impl Client {
             unverified: options.insecure || (endpoint.is_insecure() && endpoint.owns(url)),
             certificate: has_client_certificate || (directory.is_some() && https_proxy.is_none()),
             directory,
-            proxy,
+            proxy: proxy.clone(),
             http2: self.uses_http2(url),
             rule,
             // The user chose the target of an override, so no guard applies.
@@ -67,7 +66,7 @@ impl Client {
             guard.check_literal(self.addresses())?;
         }
         let (http, lease) = self.pools().get(pool, options, self.addresses())?;
-        let mut route = Route { http, url: url.clone(), host: None, lease, https_proxy };
+        let mut route = Route { http, url: url.clone(), host: None, lease, proxy };
         if let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) {
             // reqwest connects to the port of the URL and ignores the port of the override, so the URL gets that port.
             // The `Host` header keeps the original one.

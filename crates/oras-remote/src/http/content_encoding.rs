@@ -82,7 +82,7 @@ impl BodyError {
     pub(crate) fn into_failed(self, method: &Method, url: &Url) -> FailedAttempt {
         let bad = |kind, why: &str| FailedAttempt::from(request_error(kind, method, url, why));
         match self {
-            Self::Network(error) => network_error::failed(method, url, ServerRole::Registry, &error),
+            Self::Network(error) => network_error::failed(method, url, ServerRole::Registry, None, &error),
             Self::Unsupported(why) => bad(ErrorKind::Unsupported, &format!("the answer has {why}")),
             Self::Malformed(why) => bad(ErrorKind::InvalidContent, &why),
         }

@@ -11,6 +11,7 @@ use rustls::{AlertDescription, InvalidMessage};
 use url::Url;
 
 use crate::connection::address_guard::AddressRefused;
+use crate::http::network_failure::{NetworkFailure, NetworkReason, chain, find};
 use crate::http::redact::redact;
 use crate::http::response_error::reason;
 use crate::http::retry::{FailedAttempt, RetryAdvice};
@@ -58,8 +59,14 @@ impl fmt::Display for ServerRole {
     }
 }
 
-/// Describes the failure to send a request or to read its answer.
-pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwest::Error) -> FailedAttempt {
+/// Describes the failure to send a request or to read its answer. `proxy` is the host and port of the proxy.
+pub(crate) fn failed(
+    method: &Method,
+    url: &Url,
+    role: ServerRole,
+    proxy: Option<String>,
+    error: &reqwest::Error,
+) -> FailedAttempt {
     if let Some(refused) = find::<AddressRefused>(error) {
         return Error::from_source(ErrorKind::Denied, refused.clone()).into();
     }
@@ -69,7 +76,12 @@ pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwe
         return go_error(method, url, cause).with_source(WrongScheme::SpeaksHttp(role)).into();
     }
     let (cause, advice) = explain(url, error);
-    FailedAttempt { error: go_error(method, url, &cause), advice }
+    let reason = NetworkReason::of(error, proxy.is_some());
+    FailedAttempt { error: go_error(method, url, &cause).with_detail(failure(url, proxy, reason)), advice }
+}
+
+fn failure(url: &Url, proxy: Option<String>, reason: NetworkReason) -> NetworkFailure {
+    NetworkFailure { host: url.host_str().unwrap_or_default().to_owned(), proxy, reason }
 }
 
 /// Returns true if the server, or a machine in front of it, may be restarting: the connection was refused, or ended
@@ -166,12 +178,14 @@ pub(crate) fn lacks_tls_server(error: &reqwest::Error) -> bool {
 
 /// Describes the timeout of a server that stopped sending.
 pub(crate) fn timeout(method: &Method, url: &Url) -> FailedAttempt {
-    FailedAttempt::later(go_error(method, url, "timeout awaiting the answer"))
+    let error = go_error(method, url, "timeout awaiting the answer");
+    FailedAttempt::later(error.with_detail(failure(url, None, NetworkReason::Timeout)))
 }
 
 /// Describes an answer that ended too early.
 pub(crate) fn unexpected_eof(method: &Method, url: &Url) -> FailedAttempt {
-    FailedAttempt::later(go_error(method, url, "unexpected EOF"))
+    let error = go_error(method, url, "unexpected EOF");
+    FailedAttempt::later(error.with_detail(failure(url, None, NetworkReason::Closed)))
 }
 
 fn go_error(method: &Method, url: &Url, cause: &str) -> Error {
@@ -256,26 +270,7 @@ fn is_not_http(error: &reqwest::Error) -> bool {
     chain(error).any(|error| error.to_string().starts_with("invalid HTTP version"))
 }
 
-type Cause<'a> = &'a (dyn StdError + 'static);
-
-fn chain(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
-    std::iter::successors(Some(error), |error| below(*error))
-}
-
-fn below(error: Cause<'_>) -> Option<Cause<'_>> {
-    // `io::Error::source` skips the wrapped error itself, so the chain continues at `get_ref`.
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
-/// Returns the innermost cause of type `T`.
-fn find<'a, T: StdError + 'static>(error: Cause<'a>) -> Option<&'a T> {
-    chain(error).filter_map(|error| error.downcast_ref::<T>()).last()
-}
-
 /// Returns the innermost message: the outer ones repeat the address.
-fn innermost(error: Cause<'_>) -> String {
+fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

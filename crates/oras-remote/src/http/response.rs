@@ -78,7 +78,7 @@ impl Response {
 
     /// Returns the registry's error.
     pub(crate) fn error(&self) -> ResponseError {
-        ResponseError::new(&self.method, &self.url, self.status, self.bytes())
+        ResponseError::new(&self.method, &self.url, self.status, self.bytes()).with_headers(&self.headers)
     }
 
     /// Returns the error that `what` does not exist, in the words of the Go tool, with the registry's error as its

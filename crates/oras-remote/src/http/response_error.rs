@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
 use oras_store::{Error, ErrorKind};
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
 use crate::http::redact::redact;
+use crate::http::retry_after::retry_after;
 
 /// An error response of a registry, or of its token server.
 ///
@@ -43,6 +46,10 @@ pub struct ResponseError {
     pub status: u16,
     /// The errors in its body, if they can be parsed.
     pub errors: Vec<ErrorEntry>,
+    /// How long the client should wait before a retry (`Retry-After`).
+    pub retry_after: Option<Duration>,
+    /// The time at the server (`Date`).
+    pub date: Option<SystemTime>,
 }
 
 /// The registry requires basic authentication and no credential was found. A program that finds it asks the user to log
@@ -66,7 +73,22 @@ impl ResponseError {
         let errors =
             // Entries without code and message are dropped. Without entries, the message contains the status.
             errors.into_iter().filter(|error| !error.code.is_empty() || !error.message.is_empty()).collect();
-        Self { method: method.to_string(), url: redact(url), status: status.as_u16(), errors }
+        Self {
+            method: method.to_string(),
+            url: redact(url),
+            status: status.as_u16(),
+            errors,
+            retry_after: None,
+            date: None,
+        }
+    }
+
+    /// Adds the times in the headers.
+    pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
+        self.retry_after = retry_after(headers);
+        self.date = date.and_then(|text| httpdate::parse_http_date(text).ok());
+        self
     }
 
     /// Returns true if the body has an error with that code.

@@ -1,14 +1,15 @@
 //! Retries: how often, after which failures, and with which delay.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use oras_store::{Error, Result};
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use crate::http::response_error::ResponseError;
+use crate::http::retry_after::retry_after;
 use oras_store::setters;
 
 /// The longest `Retry-After` that is honoured. Beyond it, the error is returned at once.
@@ -177,22 +178,8 @@ pub(crate) fn retry_advice(status: StatusCode, headers: &HeaderMap) -> RetryAdvi
     match status.as_u16() {
         // Not implemented, or the wrong HTTP version: a retry changes nothing.
         501 | 505 => RetryAdvice::Never,
-        408 | 429 | 500.. => {
-            let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            asked
-                .and_then(|text| parse_retry_after(text.trim(), SystemTime::now()))
-                .map_or(RetryAdvice::Later, RetryAdvice::After)
-        }
+        408 | 429 | 500.. => retry_after(headers).map_or(RetryAdvice::Later, RetryAdvice::After),
         _ => RetryAdvice::Never,
-    }
-}
-
-/// Parses a `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). A date in the past gives `None`,
-/// because clocks differ.
-fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).ok(),
     }
 }
 
@@ -207,6 +194,7 @@ pub(crate) fn random() -> f64 {
 mod tests {
     use super::*;
     use oras_store::ErrorKind;
+    use reqwest::header::RETRY_AFTER;
 
     #[test]
     fn delay_doubles_up_to_the_limit() {
@@ -234,22 +222,6 @@ mod tests {
         headers.insert(RETRY_AFTER, "7".parse().unwrap());
         let asked = retry_advice(StatusCode::TOO_MANY_REQUESTS, &headers);
         assert_eq!(asked, RetryAdvice::After(Duration::from_secs(7)));
-    }
-
-    #[test]
-    fn parses_retry_after() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        for (text, seconds) in [
-            ("7", Some(7)),
-            ("Sun, 06 Nov 1994 08:49:40 GMT", Some(3)),
-            ("Sunday, 06-Nov-94 08:49:40 GMT", Some(3)),
-            ("Sun, 06 Nov 1994 08:49:30 GMT", None),
-            ("soon", None),
-            ("-1", None),
-            ("0.5", None),
-        ] {
-            assert_eq!(parse_retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
-        }
     }
 
     #[tokio::test]

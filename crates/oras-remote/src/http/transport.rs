@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::client::Client;
+use crate::connection::proxy::ProxyServer;
 use crate::http::concurrency_limit::Load;
 use crate::http::endpoint::Endpoint;
 use crate::http::network_error::{self, WrongScheme};
@@ -121,7 +122,7 @@ impl Client {
             Some(error) => Err(error.into()),
             None => match sent {
                 Some(sent) => sent.map_err(|error| {
-                    self.failed(endpoint, (&request.method, url), route.https_proxy.as_deref(), &error)
+                    self.failed(endpoint, (&request.method, url), route.proxy.as_ref(), &error)
                 }),
                 None => {
                     self.pools().discard(&lease);
@@ -211,7 +212,7 @@ impl Client {
         &self,
         endpoint: &Endpoint,
         (method, url): (&Method, &Url),
-        https_proxy: Option<&str>,
+        proxy: Option<&ProxyServer>,
         error: &reqwest::Error,
     ) -> FailedAttempt {
         if network_error::refuses_http1(error) {
@@ -221,8 +222,9 @@ impl Client {
         if network_error::lacks_tls_server(error) {
             endpoint.refuses_tls(url);
         }
-        let mut failed = network_error::failed(method, url, endpoint.role(url), error);
-        if let Some(proxy) = https_proxy
+        let mut failed =
+            network_error::failed(method, url, endpoint.role(url), proxy.map(ProxyServer::address), error);
+        if let Some(proxy) = proxy.and_then(ProxyServer::https_host)
             && failed.error.find::<WrongScheme>().is_some()
         {
             failed.error = failed.error.context(format!("through the proxy https://{proxy}"));

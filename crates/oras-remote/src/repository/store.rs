@@ -11,8 +11,10 @@ use oras_store::{
     ByteStream, Content, DeleteTarget, Error, Ingest, IngestName, IngestOptions, IngestTarget, Origin,
     PushMode, Pushed, ReadStore, Result, Source, Store, Target, UnhashedContent,
 };
+use reqwest::Method;
 
-use crate::http::paging::List;
+use crate::http::paging::{self, List, MAX_PAGE};
+use crate::http::request::Request;
 use crate::repository::download::blob_download;
 use crate::repository::referrers::referrers_index::{ReferrersIndex, Verify};
 use crate::repository::referrers::repository_referrers::RepositoryReferrers;
@@ -137,6 +139,20 @@ impl ReadStore for Repository {
                 .items(|page: TagPage| page.tags),
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
+    }
+}
+
+impl Repository {
+    /// Returns the first page of the list of tags. Sends one request, without retries: for a suggestion, not for a
+    /// complete list.
+    ///
+    /// # Errors
+    /// Those of [`tags_after`](ReadStore::tags_after).
+    pub async fn first_tags(&self) -> Result<Vec<String>> {
+        let request =
+            Request::new(Method::GET, self.url("tags/list")?, self.pull_scopes()).limit(Some(MAX_PAGE));
+        let response = self.attempt(&request).await.map_err(|failed| failed.error)?;
+        Ok(paging::parse::<TagPage>(&response.expect(&[200])?)?.tags)
     }
 }
 

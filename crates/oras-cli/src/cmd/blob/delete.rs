@@ -42,9 +42,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // A registry has separate endpoints for blobs and manifests, and `resolve` queries the one for manifests.
     let found = match target.repository()? {
         Some(repository) => {
-            let digest = reference
-                .parse()
-                .map_err(|error: oras::spec::DigestError| Failure::new(error.to_string()))?;
+            let digest = reference.parse().map_err(|error: oras::spec::DigestError| {
+                Failure::new(error.to_string()).hint(target.digest_hint())
+            })?;
             repository.resolve_blob(&digest).await
         }
         None => store.resolve(reference).await,

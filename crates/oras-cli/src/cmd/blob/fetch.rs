@@ -69,7 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let node = match target.repository()? {
         // A mirror may have the blob, so the client queries the mirrors before the registry itself.
         Some(repository) => {
-            let digest = parse_digest(reference)?;
+            let digest = parse_digest(reference).map_err(|failure| failure.hint(target.digest_hint()))?;
             let node = match Mirrored::new(&repository)? {
                 Some(mirrored) => mirrored.resolve_blob(&digest).await,
                 None => repository.resolve_blob(&digest).await,

@@ -9,6 +9,7 @@ use oras::spec::{Reference, reference::check_registry};
 use crate::args::{self, FormatArgs, RegistryArgs, Usage, flags};
 use crate::failure::{self, Failure};
 use crate::format::{self, Format};
+use crate::hints::Subject;
 use crate::print;
 use crate::registry_access::RegistryAccess;
 
@@ -39,12 +40,13 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT).await?;
     let access = RegistryAccess::new(&args.registry, "")?;
     let (host, namespace) = split_namespace(&args.words[0])?;
+    let subject = Subject::of_access(&access, host);
     let registry = Registry::new(&access.client(host)?, host)?;
     let last = args.last.as_deref();
     let mut listed = report::Repositories { registry: host.to_owned(), repositories: Vec::new() };
     let mut names = registry.repositories(last);
     let failed = |error: oras::store::Error| {
-        let failure = failure::of_registry(&error, access.store.path());
+        let failure = failure::of_registry(&error, access.store.path(), &subject);
         // Error responses and missing credentials have complete messages, so they need no context.
         let is_complete_message = error.find_shown::<oras::remote::ResponseError>().is_some()
             || error.find::<oras::remote::MissingCredential>().is_some();
