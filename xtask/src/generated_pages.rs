@@ -20,7 +20,8 @@ pub(crate) fn run(options: &[String]) -> Result {
             write_pages()?;
             diff(&["--write".to_owned()])?;
             write_terminals()?;
-            write_security()
+            write_security()?;
+            write_troubleshooting()
         }
         _ => Err("options: --check".into()),
     }
@@ -42,6 +43,12 @@ fn write_terminals() -> Result {
 /// Updates the security page.
 fn write_security() -> Result {
     run_command(&mut cargo(&["test", "--locked", "--workspace", "--test", "security", "--", "--write"]))
+}
+
+/// Updates the page of errors and hints.
+fn write_troubleshooting() -> Result {
+    let words = ["test", "--locked", "--workspace", "--test", "troubleshooting", "--", "--write"];
+    run_command(&mut cargo(&words))
 }
 
 /// Builds the programs that the tests run.

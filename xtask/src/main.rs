@@ -28,7 +28,7 @@ usage: cargo xtask <verb> [options]
   test        everything a change must pass; ends with `N passed, N failed, N skipped`
   ci          test, then the release binary and its size
   tidy        the house rules: layers, import circles, sizes, docs, phrases, forgotten files
-  gen         write the generated pages: commands, man pages, parity, differences, security  [--check]
+  gen         write the generated pages: commands, man pages, parity, differences, security, troubleshooting  [--check]
   api         write the public items of each library crate to docs/api, and check their docs  [--check]
   diff        the differential tests against the Go tool  [part of a scene's name] [--write]
   conformance the conformance program of the distribution-spec against our server  [--results DIR]

@@ -271,7 +271,13 @@ impl ArtifactLocation {
             LocationKind::Registry { .. } => format!("oras repo tags {}", self.path),
             LocationKind::Layout { .. } => format!("oras repo tags --oci-layout {}", self.path),
         };
+        let host = self.registry().unwrap_or("localhost");
         let hint = match tags {
+            // A name without a dot is usually the first part of a repository, as in `library/alpine`.
+            _ if !host.contains(['.', ':']) && host != "localhost" => format!(
+                "{host:?} is read as the registry, and there is no default registry: write <registry>/{}",
+                self.raw
+            ),
             true => format!("list the tags: {list}"),
             false => {
                 format!("the manifest lists the digests of blobs: oras manifest fetch {}:<tag>", self.path)

@@ -17,6 +17,7 @@
 //! | [`quirky_registry`] | registries that deviate from the specification like well-known services |
 //! | [`token_server`] | a token server whose tokens real registries accept |
 //! | [`files`] | files, created with their parent directories |
+//! | [`readable_output`] | finds debug text in the output of a program |
 //! | [`certificates`], [`tls`] | certificate authorities, certificates and TLS servers |
 //!
 //! Every helper panics on failure.
@@ -29,6 +30,7 @@ pub mod peers;
 pub mod ports;
 pub mod quirky_registry;
 pub mod random;
+pub mod readable_output;
 pub mod recorder;
 pub mod registry;
 pub mod repetitions;

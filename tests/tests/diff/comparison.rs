@@ -1,5 +1,7 @@
 //! Compares the results of the two tools.
 
+use oras_testkit::readable_output::unreadable;
+
 use crate::differences::Differences;
 use crate::normalization::plain;
 use crate::scene_file::Case;
@@ -9,7 +11,10 @@ use crate::scene_file::Case;
 pub(crate) struct Channels {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
+    /// Standard error without the hint.
     pub(crate) stderr: String,
+    /// The line `Hint: …` at the end of standard error, which only our tool prints.
+    pub(crate) hint: String,
     pub(crate) files: Vec<String>,
     pub(crate) state: Vec<String>,
     pub(crate) requests: Vec<String>,
@@ -36,6 +41,7 @@ impl Channels {
         format!("status {:?}", self.status.unwrap_or(-1)) == text
             || plain(&self.stdout).contains(text)
             || plain(&self.stderr).contains(text)
+            || plain(&self.hint).contains(text)
             || lines.into_iter().any(|line| line.contains(text))
     }
 }
@@ -69,8 +75,13 @@ pub(crate) fn compare(
             _ => {}
         }
     }
-    if plain(&ours.stdout).contains("(os error ") || plain(&ours.stderr).contains("(os error ") {
-        problems.push("  ours shows the number of a system error instead of words alone".to_owned());
+    for output in [&ours.stdout, &ours.stderr, &ours.hint] {
+        if let Some(text) = unreadable(&plain(output)) {
+            problems.push(format!("  ours shows {text:?}, which only a programmer understands"));
+        }
+    }
+    if !go.hint.is_empty() {
+        problems.push(format!("  the Go tool has a hint: {:?}", go.hint));
     }
     if let Some(differs) = &case.differs {
         if !differences.knows(&differs.id) {

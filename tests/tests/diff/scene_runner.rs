@@ -90,10 +90,12 @@ fn play(stage: &mut Stage, program: &Path, case: &Case) -> Channels {
     }
     let channels = {
         let mut normal = Normal::new(stage, case);
+        let (stderr, hint) = split_hint(&said.stderr);
         Channels {
             status: said.status,
             stdout: normal.output(&said.stdout),
-            stderr: normal.text(&said.stderr),
+            stderr: normal.text(stderr),
+            hint: hint.to_owned(),
             files: changes(&mut normal, &before.files, &after.files),
             state: changes(&mut normal, &before.state, &after.state),
             requests: requests.iter().map(|request| normal.text(request)).collect(),
@@ -104,6 +106,12 @@ fn play(stage: &mut Stage, program: &Path, case: &Case) -> Channels {
         stage.names.insert(name.clone(), said.stdout.trim().to_owned());
     }
     channels
+}
+
+/// Splits standard error before the line `Hint: …`, which is the last one.
+fn split_hint(stderr: &str) -> (&str, &str) {
+    let last = stderr.trim_end().rfind('\n').map_or(0, |end| end + 1);
+    if stderr[last..].starts_with("Hint: ") { stderr.split_at(last) } else { (stderr, "") }
 }
 
 /// Returns the changes that a case made, so that a difference is reported only for the case that causes it.

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use oras_testkit::files::write_file;
 use oras_testkit::peers;
+use oras_testkit::readable_output::check_readable;
 use oras_testkit::registry::{Flavor, Process};
 use tempfile::TempDir;
 
@@ -55,7 +56,7 @@ impl Sandbox {
     }
 
     pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Output {
-        self.command(program, arguments).output().unwrap()
+        checked(program, self.command(program, arguments).output().unwrap())
     }
 
     /// Runs a program with `input` as its standard input.
@@ -69,7 +70,8 @@ impl Sandbox {
         let mut child = command.spawn().unwrap();
         // The program may end without reading its input, so an error is ignored.
         drop(std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()));
-        child.wait_with_output().unwrap()
+        let output = child.wait_with_output().unwrap();
+        checked(Path::new(command.get_program()), output)
     }
 
     /// Runs our tool, which must succeed. Returns its standard output.
@@ -110,11 +112,20 @@ impl Sandbox {
     }
 }
 
+/// Returns standard output and standard error, which must be readable for users.
 pub(crate) fn texts(output: &Output) -> (String, String) {
-    (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    check_readable(&stderr);
+    (stdout, stderr)
+}
+
+/// Checks the messages of our tool. Standard output may be content, and other programs have other conventions.
+fn checked(program: &Path, output: Output) -> Output {
+    if program == ours() {
+        check_readable(&String::from_utf8_lossy(&output.stderr));
+    }
+    output
 }
 
 /// Returns the names, types, modes and contents of everything below a directory.

@@ -237,7 +237,7 @@ fn detects_http_and_https_mismatch() {
             let error = sandbox.fails(words);
             assert!(
                 error.contains("the server speaks HTTPS, not HTTP")
-                    && error.contains("Leave out --plain-http"),
+                    && error.contains("leave out --plain-http"),
                 "{error}"
             );
         }

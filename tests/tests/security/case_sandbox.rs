@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use oras_testkit::files::write_file;
 use oras_testkit::peers;
+use oras_testkit::readable_output::check_readable;
 use oras_testkit::registry::{Flavor, Options, Process};
 use tempfile::TempDir;
 
@@ -194,7 +195,11 @@ impl Stage {
             std::thread::sleep(Duration::from_millis(3));
         };
         let took = begun.elapsed();
-        Said { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), took }
+        let said = Said { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), took };
+        if !self.is_go && command.get_program() == self.tool.as_os_str() {
+            check_readable(&said.stderr);
+        }
+        said
     }
 
     /// Returns the path of a system program. Reports the case as skipped if the program is not installed.

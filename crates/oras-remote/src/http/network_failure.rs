@@ -74,14 +74,14 @@ impl NetworkReason {
             return Self::of_tls(tls);
         }
         // These types are private in hyper-util, so their texts are compared.
-        let says = |text: &str| chain(error).any(|error| error.to_string() == text);
+        let says = |text: &str| chain(error).any(|error| error.to_string().ends_with(text));
         if says("dns error") {
             return Self::UnknownHost;
         }
         if has_proxy && says("proxy authorization required") {
             return Self::ProxyAuthentication;
         }
-        if has_proxy && says("unsuccessful") {
+        if has_proxy && says("tunnel error: unsuccessful") {
             return Self::ProxyRefused;
         }
         let io = find::<io::Error>(error);
