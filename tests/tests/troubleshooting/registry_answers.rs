@@ -179,7 +179,7 @@ fn limits_and_faults() -> Vec<Case> {
         ),
         case(
             "A request is too large for the registry",
-            "oras push {R}/hello:v1 hi.txt",
+            "oras blob push {R}/hello hi.txt",
             "The default of nginx is 1 MB, which is too little for layers.",
             |scene| {
                 scene.file("hi.txt", "hello world\n");

@@ -21,8 +21,10 @@ pub(super) fn existing_file(error: &Error, _: &Subject) -> Option<String> {
                 .to_owned(),
         );
     }
+    // The output of `oras backup` has advice of its own.
+    let is_pull = !text.contains("already exists");
     let is_other_type = text.ends_with(" is a directory") || text.ends_with(" is not a directory");
-    is_other_type.then(|| "move it away, or pull into another directory: -o <dir>".to_owned())
+    (is_pull && is_other_type).then(|| "move it away, or pull into another directory: -o <dir>".to_owned())
 }
 
 /// A failed system call.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use oras::remote::{Repository, ResponseError};
 use oras::spec::reference::check_tag;
-use oras::store::{Error, ErrorKind};
+use oras::store::Error;
 
 use super::nearest::{alternatives, nearest};
 use super::references::Invocation;
@@ -63,15 +63,15 @@ impl NameSearch {
         let similar = nearest(&self.tag, tags.iter().copied());
         Some(match (similar.is_empty(), tags.len()) {
             (false, _) => format!("did you mean {}? All tags: {list}", alternatives(&similar)),
-            (true, 1..=SHOWN) => format!("the tags are {}", tags.join(", ")),
+            (true, 1) => format!("the only tag is {}", tags.concat()),
+            (true, 2..=SHOWN) => format!("the tags are {}", tags.join(", ")),
             (true, _) => format!("list the tags: {list}"),
         })
     }
 }
 
 fn is_unknown_repository(error: &Error) -> bool {
-    error.find::<ResponseError>().is_some_and(|answer| answer.status == 404)
-        || error.kind() == ErrorKind::NotFound
+    error.find::<ResponseError>().is_some_and(ResponseError::is_unknown_repository)
 }
 
 async fn tags_of_layout(path: &str) -> Result<Vec<String>, Error> {
