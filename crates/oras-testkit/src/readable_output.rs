@@ -2,7 +2,7 @@
 
 /// Texts that only a programmer understands: the debug form of Rust values, and the numbers of system errors.
 const UNREADABLE: [&str; 7] =
-    ["(os error ", "Os { code", "Error {", "RequestError", "StatusCode(", "Some(\"", "Err("];
+    ["(os error ", "Os { code", "Error {", "RequestError", "StatusCode(", "Some(", "Err("];
 
 /// Returns a text in `output` that a user must never see.
 pub fn unreadable(output: &str) -> Option<&'static str> {

@@ -34,7 +34,6 @@ const VERBS: &[(&str, &[&str], &str)] = &[
     ("", &["save", "export"], "\"oras backup --output <path> <repository>\" saves artifacts"),
     ("", &["load", "import"], "\"oras restore --input <path> <repository>\" restores artifacts"),
     ("", &["show", "cat", "view"], "\"oras manifest fetch <reference>\" shows a manifest"),
-    ("", &["digest"], "\"oras resolve <reference>\" prints the digest"),
     (
         "",
         &["retag", "rename"],
@@ -183,7 +182,6 @@ mod tests {
                 assert_eq!(for_command(&root, &path, word, true).as_deref(), Some(*text));
             }
         }
-        assert_eq!(for_command(&root, &[], "inspect", false), None);
     }
 
     #[test]
