@@ -34,7 +34,6 @@ mod referrer_tree;
 mod registry_access;
 mod server_log;
 mod terminal_text;
-mod version_order;
 
 use std::process::ExitCode;
 

@@ -146,3 +146,22 @@ pub(crate) fn tags<'a, F: LayoutFiles>(
     };
     stream::once(after_last).try_flatten().boxed()
 }
+
+/// Streams the tags in sorted order, each with its manifest.
+pub(crate) fn tagged_nodes<'a, F: LayoutFiles>(
+    files: &Arc<F>,
+    tag_rule: TagRule,
+) -> BoxStream<'a, Result<(String, Descriptor)>> {
+    let files = Arc::clone(files);
+    let all = async move {
+        let nodes = blocking(move || {
+            let index = files.index()?;
+            Ok(match tag_rule {
+                TagRule::AnyName => index.nodes_by_tag(),
+                TagRule::Repository => index.nodes_by_repository_tag(),
+            })
+        });
+        Ok::<_, Error>(stream::iter(nodes.await?.into_iter().map(Ok)))
+    };
+    stream::once(all).try_flatten().boxed()
+}

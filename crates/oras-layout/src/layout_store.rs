@@ -150,6 +150,10 @@ impl ReadStore for Layout {
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         layout_files::tags(&self.inner, last, self.options().tag_rule())
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        layout_files::tagged_nodes(&self.inner, self.options().tag_rule())
+    }
 }
 
 #[async_trait]

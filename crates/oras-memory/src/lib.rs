@@ -185,6 +185,12 @@ impl ReadStore for Memory {
         let tags: Vec<_> = self.state().tags.keys().filter(after).cloned().map(Ok).collect();
         stream::iter(tags).boxed()
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        let tags: Vec<_> =
+            self.state().tags.iter().map(|(tag, node)| Ok((tag.clone(), node.clone()))).collect();
+        stream::iter(tags).boxed()
+    }
 }
 
 #[async_trait]

@@ -20,6 +20,8 @@ use crate::ops::config_file::Misconfigured;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::write_tasks::WriteTasks;
+#[cfg(feature = "page")]
+use crate::page::SummaryCache;
 use crate::server_options::ServerOptions;
 use crate::stores::Stores;
 
@@ -42,6 +44,8 @@ pub(crate) struct RegistryState {
     pub(crate) manifest_memory: ManifestMemory,
     #[cfg(feature = "page")]
     pub(crate) page_permits: Semaphore,
+    #[cfg(feature = "page")]
+    pub(crate) manifest_summaries: SummaryCache,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
 }
@@ -66,6 +70,8 @@ impl RegistryState {
             manifest_memory: ManifestMemory::new(options.max_manifest_size),
             #[cfg(feature = "page")]
             page_permits: Semaphore::new(MAX_PAGES),
+            #[cfg(feature = "page")]
+            manifest_summaries: SummaryCache::default(),
             metrics: Arc::default(),
             health: Health::default(),
             options,

@@ -66,6 +66,12 @@ pub trait Stores: Send + Sync {
         false
     }
 
+    /// Returns true if reads may cause requests to another registry. The web page then reads only the manifests that it
+    /// shows, and offers no order that depends on others. The default returns false.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Returns the name at this server of the repository `name` of the registry `namespace` (distribution-spec, main,
     /// "Registry Proxying"). `None`, the default, means that namespaces are ignored.
     ///

@@ -81,6 +81,7 @@
 //! | [`media_type`] | [`MediaType`] and its classification | image-spec, media-types.md |
 //! | [`platform`] | [`Platform`] and its matching | image-spec, image-index.md |
 //! | [`reference`](mod@reference) | [`Reference`] | distribution-spec, "Pulling manifests" |
+//! | [`version_order`] | the order of tags by version | |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -98,6 +99,7 @@ pub mod media_type;
 mod oci_spec_conversions;
 pub mod platform;
 pub mod reference;
+pub mod version_order;
 
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};

@@ -38,6 +38,11 @@ pub(super) async fn are_listed(store: &Fresh, abilities: Abilities) {
         store.push(&node, PushMode::Tagged(tag)).await.expect("tag");
     }
     let mut found = tags(store, None).await;
+    let nodes: Vec<_> = store.tagged_nodes().try_collect().await.expect("tagged nodes");
+    assert_eq!(nodes.iter().map(|(tag, _)| tag.clone()).collect::<Vec<_>>(), found);
+    for (tag, node) in nodes {
+        assert_eq!(store.resolve(&tag).await.expect("resolve"), node);
+    }
     if !abilities.sorted_tags {
         found.sort();
         assert_eq!(found, ["A", "latest", "v10", "v2"]);

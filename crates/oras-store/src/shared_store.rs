@@ -47,6 +47,10 @@ impl<T: ReadStore + ?Sized> ReadStore for Arc<T> {
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         (**self).tags_after(last)
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        (**self).tagged_nodes()
+    }
 }
 
 #[async_trait]

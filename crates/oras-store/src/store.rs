@@ -1,10 +1,10 @@
 //! The traits of a whole repository: reading with tags and referrers, and deleting.
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, MediaType};
 
-use crate::{IngestTarget, Result, Source};
+use crate::{ErrorKind, IngestTarget, Result, Source};
 
 /// A source that also finds referrers and lists tags: everything that can be read from a repository. Backups, mirrors
 /// and servers read from it.
@@ -43,6 +43,20 @@ pub trait ReadStore: Source {
     /// Local stores list tags in ascending order of their bytes. They exclude `last` itself, which need not exist.
     /// For a registry the order and the meaning of `last` are those of its list.
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
+
+    /// Lists all tags in the order of [`tags_after`](Self::tags_after), each with the descriptor that
+    /// [`resolve`](Source::resolve) returns for it.
+    ///
+    /// The default resolves one tag after the other, and leaves out tags that were deleted in the meantime. A store
+    /// that has all descriptors at hand returns them at once.
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        let nodes = self.tags_after(None).try_filter_map(async |tag| match self.resolve(&tag).await {
+            Ok(node) => Ok(Some((tag, node))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        });
+        nodes.boxed()
+    }
 }
 
 /// What [`Store::delete`] deletes: content with all of its tags, or only a tag.

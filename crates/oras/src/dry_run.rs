@@ -154,6 +154,10 @@ impl ReadStore for DryRun {
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         self.0.tags_after(last)
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        self.0.tagged_nodes()
+    }
 }
 
 #[async_trait]

@@ -192,4 +192,8 @@ impl ReadStore for Archive {
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         layout_files::tags(&self.inner, last, self.tag_rule)
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        layout_files::tagged_nodes(&self.inner, self.tag_rule)
+    }
 }

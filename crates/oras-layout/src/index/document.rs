@@ -1,6 +1,6 @@
 //! An `index.json` that is edited in place, so that fields unknown to ORAS are kept, and the changes to it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, MediaType, json};
@@ -165,6 +165,12 @@ impl Index {
     pub(crate) fn tags(&self) -> Vec<String> {
         let tags: BTreeSet<_> = self.entries.iter().filter_map(IndexEntry::tag).collect();
         tags.into_iter().map(ToOwned::to_owned).collect()
+    }
+
+    /// Returns all tags with the entries that [`tagged`](Self::tagged) returns for them.
+    pub(crate) fn nodes_by_tag(&self) -> BTreeMap<String, Descriptor> {
+        // The last entry of a tag replaces earlier ones.
+        self.entries.iter().filter_map(|entry| Some((entry.tag()?.to_owned(), entry.descriptor()))).collect()
     }
 
     /// Applies a change and moves tagged entries to the front. Returns false if nothing changed.

@@ -33,6 +33,19 @@ impl Index {
         tags.into_keys().map(ToOwned::to_owned).collect()
     }
 
+    /// Returns all valid tags with the manifests that [`repository_tag`](Self::repository_tag) returns for them.
+    pub(crate) fn nodes_by_repository_tag(&self) -> BTreeMap<String, Descriptor> {
+        let nodes = self.nodes_by_tag();
+        let full = nodes.iter().filter_map(|(name, node)| Some((tag_in(name, &node.digest)?, name)));
+        // The first full reference with the tag.
+        let full: BTreeMap<&str, &String> = full.rev().collect();
+        let named = |tag: String| {
+            let node = nodes.get(&tag).or_else(|| nodes.get(*full.get(tag.as_str())?))?.clone();
+            Some((tag, node))
+        };
+        self.repository_tags().into_iter().filter_map(named).collect()
+    }
+
     /// Returns the names to remove in order to remove the tag.
     pub(crate) fn names_to_remove(&self, tag: &str) -> Vec<String> {
         let mut names = self.full_references(tag);

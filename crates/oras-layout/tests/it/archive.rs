@@ -96,6 +96,15 @@ impl ReadStore for Archived {
         };
         futures::stream::once(all).try_flatten().boxed()
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        let all = async move {
+            let archive = self.archive().await?;
+            let tags: Vec<_> = archive.tagged_nodes().collect().await;
+            Ok::<_, Error>(futures::stream::iter(tags))
+        };
+        futures::stream::once(all).try_flatten().boxed()
+    }
 }
 
 #[async_trait]

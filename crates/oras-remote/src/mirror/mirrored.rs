@@ -287,4 +287,8 @@ impl ReadStore for Mirrored {
     fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         self.home.tags_after(last)
     }
+
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        self.home.tagged_nodes()
+    }
 }

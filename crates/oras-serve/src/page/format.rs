@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use oras_spec::Digest;
 
 /// The maximum number of characters of a value.
@@ -66,6 +67,11 @@ pub(super) fn number(number: u64) -> String {
 /// Formats a count with the noun `one` or `many`.
 pub(super) fn count(of: usize, one: &str, many: &str) -> String {
     if of == 1 { format!("1 {one}") } else { format!("{} {many}", number(of as u64)) }
+}
+
+/// Formats a time in UTC to the minute.
+pub(super) fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Returns the beginning of a digest.

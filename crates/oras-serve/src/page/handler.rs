@@ -10,8 +10,9 @@ use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
 use crate::http_message::{Body, Response, full, is_read, make_response};
 
-/// Allows only the built-in style, script and icon.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+/// Allows only the built-in style, script and icon. The script may request pages of this registry for the search.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// Returns true for `/` and the paths below `/-/`, where the distribution-spec has no endpoint.

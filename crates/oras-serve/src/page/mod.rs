@@ -9,12 +9,16 @@ mod commands;
 mod format;
 mod handler;
 mod links;
+mod list_query;
 mod manifest_page;
+mod manifest_summary;
 mod overview;
 mod page_request;
 mod repositories_page;
+mod tag_rows;
 mod tags_page;
 mod template;
 mod tree;
 
 pub(crate) use handler::{answer, is_page};
+pub(crate) use manifest_summary::SummaryCache;

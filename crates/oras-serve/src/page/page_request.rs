@@ -8,11 +8,6 @@ use oras_store::{Error, ErrorKind, ReadStore};
 use crate::api::request_context::RequestContext;
 use crate::auth::scope::Action;
 
-/// Returns the text that the visitor searches for, and the name after which the page of a list begins.
-pub(super) fn search(context: &RequestContext) -> (&str, Option<&str>) {
-    (context.query.get("q").unwrap_or_default(), context.query.get("last"))
-}
-
 /// Opens a repository. Reports a repository that the visitor may not pull from as missing.
 pub(super) async fn open(context: &RequestContext, name: &str) -> Result<Arc<dyn ReadStore>, PageError> {
     // Distinguishing the two would reveal the names of private repositories.

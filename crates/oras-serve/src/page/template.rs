@@ -4,8 +4,9 @@ use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
-use super::format::{LABEL, shown};
-use super::links::{Links, RepositoryLinks, encoded_value};
+use super::format::{LABEL, number, shown};
+use super::links::{Links, RepositoryLinks};
+use super::list_query::{ListPart, ListQuery};
 
 /// Renders a whole page.
 pub(super) fn page(links: Links<'_>, title: &str, content: &Markup) -> Markup {
@@ -71,31 +72,41 @@ pub(super) fn breadcrumb(repository: RepositoryLinks<'_>, shown: Option<&str>) -
 }
 
 /// Renders a search field for `what`, which submits to the path `action`.
-pub(super) fn search_form(action: &str, what: &str, search: &str) -> Markup {
+pub(super) fn search_form(action: &str, what: &str, query: &ListQuery<'_>) -> Markup {
     html! {
         form.find role="search" action=(action) method="get" {
             label for="find" { "Find " (what) }
             div.line {
-                input #find type="search" name="q" value=(shown(search, 2 * LABEL)) autocomplete="off" spellcheck="false" maxlength="255";
+                input #find type="search" name="q" value=(shown(query.search, 2 * LABEL)) autocomplete="off" spellcheck="false" maxlength="255";
+                @for (name, value) in query.order_parameters() { input type="hidden" name=(name) value=(value); }
                 button type="submit" { "Find" }
             }
         }
     }
 }
 
-/// Renders the links to the first page and to the page after `last`.
-pub(super) fn pagination(action: &str, search: &str, is_first: bool, last: Option<&str>) -> Markup {
-    let query = |last: &str| {
-        let pairs = [("q", search), ("last", last)];
-        let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
-        let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name}={}", encoded_value(value))).collect();
-        if pairs.is_empty() { action.to_owned() } else { format!("{action}?{}", pairs.join("&")) }
-    };
+/// Renders the links to other pages of a list, and a form to jump to a page.
+pub(super) fn pagination(action: &str, query: &ListQuery<'_>, part: &ListPart) -> Markup {
+    let link = |page| query.with_page(page).to_link(action);
     html! {
-        @if !is_first || last.is_some() {
+        @if part.pages > 1 {
             nav.pages aria-label="Pages" {
-                @if !is_first { a href=(query("")) { "First page" } }
-                @if let Some(last) = last { a rel="next" href=(query(last)) { "Next page" } }
+                @if part.page > 1 {
+                    a href=(link(1)) { "First page" }
+                    a rel="prev" href=(link(part.page - 1)) { "Previous page" }
+                }
+                form.jump action=(action) method="get" {
+                    @if !query.search.is_empty() { input type="hidden" name="q" value=(query.search); }
+                    @for (name, value) in query.order_parameters() { input type="hidden" name=(name) value=(value); }
+                    label for="page" { "Page" }
+                    input #page type="number" name="page" value=(part.page) min="1" max=(part.pages) required;
+                    span { "of " (number(part.pages as u64)) }
+                    button type="submit" { "Go" }
+                }
+                @if part.page < part.pages {
+                    a rel="next" href=(link(part.page + 1)) { "Next page" }
+                    a href=(link(part.pages)) { "Last page" }
+                }
             }
         }
     }

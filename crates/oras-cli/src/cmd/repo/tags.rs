@@ -6,7 +6,7 @@ use clap::{ArgMatches, Command};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use globset::Glob;
 use oras::report;
-use oras::spec::{Digest, Reference, reference::is_digest_tag};
+use oras::spec::{Digest, Reference, reference::is_digest_tag, version_order};
 use oras::store::{Error, ReadStore};
 
 use crate::args::{
@@ -18,7 +18,6 @@ use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::log;
 use crate::print;
-use crate::version_order;
 
 /// The number of digests that are resolved at the same time.
 // Each digest needs a request. One at a time, the command would wait for each response in turn.

@@ -19,3 +19,31 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     }, 2000);
   });
 }
+
+// Search as you type. The form also works without scripts.
+const form = document.querySelector("form.find");
+let timer;
+let request;
+
+async function search() {
+  request?.abort();
+  request = new AbortController();
+  const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+  try {
+    const response = await fetch(address, { signal: request.signal });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const list = page.getElementById("list");
+    if (!list) return form.submit();
+    document.getElementById("list").replaceWith(list);
+    history.replaceState(null, "", address);
+    said.textContent = list.querySelector(".count").textContent;
+  } catch (error) {
+    // A newer search replaces an aborted one. After any other failure, the browser shows its own page.
+    if (error.name !== "AbortError") form.submit();
+  }
+}
+
+form?.addEventListener("input", () => {
+  clearTimeout(timer);
+  timer = setTimeout(search, 150);
+});

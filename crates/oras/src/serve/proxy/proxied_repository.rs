@@ -356,4 +356,13 @@ impl ReadStore for ProxiedRepository {
         };
         stream::once(tags).try_flatten().boxed()
     }
+
+    /// Sends a request to the upstream for each tag.
+    fn tagged_nodes(&self) -> BoxStream<'_, Result<(String, Descriptor)>> {
+        let nodes = self.tags_after(None).and_then(async |tag| {
+            let node = self.resolve(&tag).await?;
+            Ok((tag, node))
+        });
+        nodes.boxed()
+    }
 }

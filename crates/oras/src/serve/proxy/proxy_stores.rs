@@ -90,6 +90,10 @@ impl Stores for Proxy {
         true
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn local_name(&self, namespace: &str, name: &str) -> Result<Option<String>> {
         let found = self.upstreams.iter().find(|upstream| upstream.host.eq_ignore_ascii_case(namespace));
         let local = found.map(|upstream| upstream.local_name(name)).ok_or_else(|| {

@@ -2,8 +2,15 @@
 
 use std::cmp::Ordering;
 
-/// Compares two tags by version. A release comes after its pre-releases: `v1.0.0-rc.1` before `v1.0.0`.
-pub(crate) fn compare(a: &str, b: &str) -> Ordering {
+/// Compares two tags by version. A release comes after its pre-releases: `v1.0.0-rc.1` before `v1.0.0`. Only equal texts
+/// are equal.
+///
+/// ```
+/// let mut tags = ["v1.10", "v1.9", "v1.9-rc.1"];
+/// tags.sort_by(|a, b| oras_spec::version_order::compare(a, b));
+/// assert_eq!(tags, ["v1.9-rc.1", "v1.9", "v1.10"]);
+/// ```
+pub fn compare(a: &str, b: &str) -> Ordering {
     let ((a_version, a_suffix), (b_version, b_suffix)) = (split(a), split(b));
     let suffixes = || match (a_suffix, b_suffix) {
         (None, None) => Ordering::Equal,
