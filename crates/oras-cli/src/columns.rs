@@ -166,7 +166,7 @@ pub(crate) fn terminal_width() -> Option<usize> {
     if !stdout.is_terminal() {
         return None;
     }
-    Some(terminal_size::terminal_size_of(stdout).map_or(80, |(width, _)| usize::from(width.0)))
+    Some(console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns)))
 }
 
 /// Formats a size in binary units, with one digit after the point: `12 B`, `1.5 MiB`.
