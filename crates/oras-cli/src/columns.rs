@@ -88,6 +88,7 @@ impl Table {
         }
         self.clip(|fit| fit == Fit::Name, width_after(self.excess(width), 16), middle_clipped);
         self.clip(|fit| fit == Fit::Tail, width_after(self.excess(width), 8), start_clipped);
+        self.clip(|fit| fit == Fit::Name, width_after(self.excess(width), 6), middle_clipped);
     }
 
     /// Returns the number of columns by which the rows are too wide.
@@ -263,6 +264,23 @@ mod tests {
         assert!(text.contains("some-long-name.bin") && text.contains("tar+gzip"), "{text}");
         let text = table("a", media_type).draw(Some(120));
         assert!(text.contains("sha256:000000000000") && text.contains(media_type), "{text}");
+    }
+
+    #[test]
+    fn platforms_and_kinds_fit_60_columns() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let columns =
+            [("PLATFORM", Fit::Keep), ("KIND", Fit::Name), ("SIZE", Fit::Keep), ("DIGEST", Fit::Digest)];
+        let mut manifests = Table::new(columns);
+        manifests.row(["linux/arm64/v8", "attestation (BuildKit)", "1023.9 MiB", &digest]);
+        let mut referrers = Table::new([("KIND", Fit::Name), ("TYPE", Fit::Tail), ("DIGEST", Fit::Digest)]);
+        let kind = "vulnerability report (CycloneDX VEX)";
+        referrers.row([kind, "application/vnd.cyclonedx.vex+json", &digest]);
+        for table in [manifests, referrers] {
+            let text = table.draw(Some(60));
+            assert!(text.lines().all(|line| line.width() <= 60), "{text}");
+            assert!(text.contains("sha256:000000000000"), "{text}");
+        }
     }
 
     #[test]

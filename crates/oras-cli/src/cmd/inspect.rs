@@ -159,7 +159,7 @@ fn referrers(found: &Inspection, width: Option<usize>) -> String {
     if found.referrers.is_empty() {
         return String::new();
     }
-    let mut table = Table::new([("KIND", Fit::Keep), ("TYPE", Fit::Tail), ("DIGEST", Fit::Digest)]);
+    let mut table = Table::new([("KIND", Fit::Name), ("TYPE", Fit::Tail), ("DIGEST", Fit::Digest)]);
     for referrer in &found.referrers {
         let artifact_type = referrer.descriptor.artifact_type.as_ref().map_or("-", |text| text.as_str());
         let shown = if referrer.tag.is_some() { "found by its tag" } else { artifact_type };
