@@ -23,7 +23,9 @@ use crate::connection::tls_config;
 use crate::http::endpoint::Endpoint;
 use crate::http::request::Request;
 use crate::http::response::Response;
+use crate::mirror::mirrored::Mirrored;
 use crate::registry_profile::Profile;
+use crate::repository::repository::Repository;
 
 /// Examines one registry, and optionally one of its repositories, with the options of a client.
 ///
@@ -161,6 +163,32 @@ impl RegistryProbe {
             mirrors: found.rule.mirrors.iter().map(|mirror| found.at(&mirror.location)).collect(),
             is_insecure: found.rule.insecure,
         })
+    }
+
+    /// Returns the name of the registry, or of the repository with its registry.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns probes of the mirrors of the repository, in the order in which they are read. Like in a pull, a mirror on
+    /// another host receives no headers and no credentials of the registry.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the location of a mirror is invalid.
+    pub fn mirrors(&self) -> Result<Vec<Self>> {
+        if self.repository.is_none() {
+            return Ok(Vec::new());
+        }
+        let repository = Repository::new(&self.client, &self.name.parse()?)?;
+        let mirrored = Mirrored::new(&repository)?;
+        let mirrors = mirrored.iter().flat_map(|mirrored| mirrored.mirrors.iter());
+        let probe = |mirror: &Repository| Self {
+            client: mirror.client().clone(),
+            endpoint: mirror.endpoint().clone(),
+            name: mirror.name().to_owned(),
+            repository: Some(mirror.path().to_owned()),
+        };
+        Ok(mirrors.map(|mirror| probe(&mirror.repository)).collect())
     }
 
     /// Returns the name of a public registry whose limits the client knows, such as `Quay`, and what it does for it.

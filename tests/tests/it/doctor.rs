@@ -222,6 +222,34 @@ fn reports_permissions_but_no_secrets() {
 }
 
 #[test]
+fn asks_mirrors_without_headers_of_registry() {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
+    sandbox.file("hi.txt", "hello\n");
+    let reference = format!("{}/team/a:v1", registry.host());
+    sandbox.oras(&["push", &reference, "hi.txt"]);
+    let mirror = Scripted::start(|_| Reply::new(200));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let table = |host: &str| format!("[[registry.mirror]]\nlocation = \"{host}\"\ninsecure = true\n");
+    let conf = format!(
+        "[[registry]]\nprefix = \"{0}\"\nlocation = \"{0}\"\n{1}{2}",
+        registry.host(),
+        table(&mirror.host()),
+        table(&closed.to_string())
+    );
+    let conf = sandbox.file("registries.conf", conf).display().to_string();
+    let words = [&reference, "-H", "X-Secret: header-secret"];
+    let report = examine_with(&sandbox, &words, &[("CONTAINERS_REGISTRIES_CONF", &conf)], 0);
+    let rule = check(&report, "mirrors")["message"].as_str().unwrap();
+    assert!(rule.contains(&mirror.host()) && rule.contains(&conf), "{report}");
+    let checks = report["checks"].as_array().unwrap().iter().filter(|check| check["name"] == "mirror");
+    let statuses: Vec<_> = checks.map(|check| &check["status"]).collect();
+    assert_eq!(statuses, ["ok", "warn"], "{report}");
+    assert_eq!(mirror.lines(), ["GET /v2/"]);
+    assert!(mirror.asked().iter().all(|asked| asked.header("x-secret").is_none()));
+    assert!(!report.to_string().contains("header-secret"), "{report}");
+}
+
+#[test]
 fn hides_secrets_of_proxies() {
     let sandbox = Sandbox::new();
     let proxy = Scripted::start(|_| Reply::new(502));

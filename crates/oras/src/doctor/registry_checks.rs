@@ -34,6 +34,7 @@ pub(super) async fn examine(name: &ExaminedName, options: &DoctorOptions, checks
     };
     checks.push(Check::ok("registry", probe.origin()));
     checks.extend(rules(&probe));
+    mirrors(&probe, checks).await;
     if !connection(&probe, checks).await {
         return;
     }
@@ -77,6 +78,25 @@ fn rules(probe: &RegistryProbe) -> Vec<Check> {
         checks.push(Check::warn("tls-verification", "the connection is not encrypted", advice));
     }
     checks
+}
+
+/// Checks that the mirrors of the repository answer.
+async fn mirrors(probe: &RegistryProbe, checks: &mut Vec<Check>) {
+    const NAME: &str = "mirror";
+    let advice = "Correct the mirror in registries.conf; until then the next source is read";
+    let found = match probe.mirrors() {
+        Ok(found) => found,
+        Err(error) => return checks.push(Check::fail(NAME, error.chain(), advice)),
+    };
+    for mirror in found {
+        checks.push(match mirror.ping().await {
+            Ok(answer) if [200, 401].contains(&answer.status) => {
+                Check::ok(NAME, format!("{}: status {}", mirror.name(), answer.status))
+            }
+            Ok(answer) => Check::warn(NAME, format!("{}: status {}", mirror.name(), answer.status), advice),
+            Err(error) => Check::warn(NAME, format!("{}: {}", mirror.name(), error.chain()), advice),
+        });
+    }
 }
 
 /// Checks name resolution, the connection and the certificates. Returns false if the registry cannot be reached.
