@@ -1,5 +1,7 @@
 //! `doctor`: registries and their lacks, certificates, clocks, secrets, and what it must not send.
 
+use std::os::unix::fs::PermissionsExt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oras_testkit::peers;
@@ -219,6 +221,30 @@ fn reports_permissions_but_no_secrets() {
         let status = if password == PASSWORD { 0 } else { 1 };
         assert_eq!(output.status.code(), Some(status), "{out}{err}");
     }
+}
+
+#[test]
+fn names_credential_helper_and_exposed_file() {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
+    let host = registry.host();
+    let helper = sandbox.file(
+        "bin/docker-credential-mine",
+        "#!/bin/sh\necho '{\"ServerURL\":\"x\",\"Username\":\"me\",\"Secret\":\"helper-secret\"}'\n",
+    );
+    std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+    let config = sandbox.file("config.json", json!({"credHelpers": {&host: "mine"}}).to_string());
+    std::fs::set_permissions(&config, PermissionsExt::from_mode(0o644)).unwrap();
+    let path = format!("{}:{}", sandbox.path("bin").display(), "/usr/bin:/bin");
+    let config = config.display().to_string();
+    let report = examine_with(&sandbox, &[&host, "--registry-config", &config], &[("PATH", &path)], 0);
+    assert_eq!(problems(&report), ["credential-files warn"], "{report}");
+    assert!(
+        check(&report, "credential-files")["advice"].as_str().unwrap().starts_with("Run chmod 600 "),
+        "{report}"
+    );
+    let message = check(&report, "credential")["message"].as_str().unwrap();
+    assert!(message.contains("docker-credential-mine") && message.contains(&config), "{report}");
+    assert!(!report.to_string().contains("helper-secret"), "{report}");
 }
 
 #[test]

@@ -171,7 +171,8 @@ fn referrers(found: &Inspection, width: Option<usize>) -> String {
 /// Returns what the user should know about the result.
 fn notes(found: &Inspection) -> Vec<String> {
     let mut notes = found.notes.clone();
-    if found.unread_manifests > 0 && found.notes.is_empty() {
+    // Each note is about one manifest that is missing. The limit is the reason for all others.
+    if found.unread_manifests > found.notes.len() {
         notes.push(format!(
             "{} manifests were not read, so sizes are incomplete; --max-manifests raises the limit",
             found.unread_manifests
