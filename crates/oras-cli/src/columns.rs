@@ -170,23 +170,6 @@ pub(crate) fn terminal_width() -> Option<usize> {
     Some(console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns)))
 }
 
-/// Formats a size in binary units, with one digit after the point: `12 B`, `1.5 MiB`.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    // 1023.95 would be printed as 1024.0.
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
 /// Returns the longest beginning of `text` that is at most `width` columns wide.
 fn beginning(text: &str, width: usize) -> &str {
     let mut used = 0;
@@ -308,11 +291,5 @@ mod tests {
         assert_eq!(text, expected);
         assert_eq!(wrapped("ok", "a\nb c", 4, None), "ok  a\u{fffd}b c\n");
         assert_eq!(wrapped("ok", "", 4, Some(80)), "ok  \n");
-    }
-
-    #[test]
-    fn formats_sizes_in_binary_units() {
-        let shown = [0, 1023, 1024, 1536, (1 << 20) - 1, 5 << 30, u64::MAX].map(size);
-        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "5.0 GiB", "16.0 EiB"]);
     }
 }

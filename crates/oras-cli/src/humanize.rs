@@ -28,7 +28,7 @@ pub(crate) fn bytes(size: u64) -> String {
 
 /// Formats a size in binary units with one decimal place: `12 B`, `1.5 KiB`, `3.8 GiB`.
 pub(crate) fn binary(size: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if size < 1024 {
         return format!("{size} B");
     }
@@ -72,8 +72,7 @@ mod tests {
     #[test]
     fn formats_binary_sizes() {
         let shown = [0, 1023, 1024, 1536, (4 << 20) - 1, 300 << 20, 3 << 40, u64::MAX].map(binary);
-        let expected =
-            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "3.9 MiB", "300.0 MiB", "3.0 TiB", "16777215.9 TiB"];
+        let expected = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "3.9 MiB", "300.0 MiB", "3.0 TiB", "15.9 EiB"];
         assert_eq!(shown, expected);
     }
 

@@ -10,9 +10,6 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::values::{go_bool, go_int};
 use crate::failure::Failure;
 
-/// The heading of flags that the Go tool does not have.
-pub(crate) const EXTENSIONS: &str = "Extensions";
-
 /// The prefix of the flags of `serve` for its connections to the registries of `--proxy`.
 pub(crate) const UPSTREAM: &str = "proxy-";
 
@@ -31,7 +28,7 @@ pub(crate) fn command_without_debug(
     about: &'static str,
     examples: &'static str,
 ) -> Command {
-    let quiet = switch("Print only results, warnings and errors").short('q').help_heading(EXTENSIONS);
+    let quiet = switch("Print only results, warnings and errors").short('q');
     // In pflag the last of several equal flags wins. Without this setting clap would reject the repetition.
     let command = Command::new(name).about(about).after_help(examples).args_override_self(true);
     command.arg(named("", "quiet", quiet))
@@ -46,7 +43,7 @@ pub(crate) fn group(name: &'static str, about: &'static str) -> Command {
 /// A misspelt name does not compile, and the compiler warns of a flag that no code reads.
 ///
 /// - `#[flatten] group: Group,` includes all flags of another such struct; `#[flatten("from-")]` puts a prefix before
-///   their names, and `#[extension]` lists them under the heading of flags that the Go tool does not have.
+///   their names.
 /// - `field: Type = flag,` declares a flag. A field whose name begins with `_` is accepted and not read.
 /// - `field: Type,` reads a flag that only some of the commands with this group declare.
 macro_rules! flags {
@@ -91,18 +88,12 @@ pub(crate) fn flatten(flags: Vec<Arg>) -> Vec<Arg> {
     flags
 }
 
-/// Includes the flags of a connection under the heading of a registry.
+/// Includes the flags of a connection.
 pub(crate) fn registry(flags: Vec<Arg>) -> Vec<Arg> {
     // Standard input holds one secret: only a command with a single registry reads one from there.
     let is_for_one =
         |name: &str| !name.ends_with("-stdin") || ["password-stdin", "identity-token-stdin"].contains(&name);
-    let flags = flags.into_iter().filter(|flag| is_for_one(flag.get_id().as_str()));
-    flags.map(|flag| flag.help_heading("Registry")).collect()
-}
-
-/// Includes the flags of a group under the heading of flags that the Go tool does not have.
-pub(crate) fn extension(flags: Vec<Arg>) -> Vec<Arg> {
-    flags.into_iter().map(|flag| flag.help_heading(EXTENSIONS)).collect()
+    flags.into_iter().filter(|flag| is_for_one(flag.get_id().as_str())).collect()
 }
 
 /// Returns the name of the flag that the field `field` holds.
@@ -258,7 +249,7 @@ pub(crate) fn distribution_spec() -> Arg {
 
 /// `--dry-run` of the commands for which the Go tool does not have this flag.
 pub(crate) fn dry_run() -> Arg {
-    switch("Only show what would be done").help_heading(EXTENSIONS)
+    switch("Only show what would be done")
 }
 
 /// `--platform`.

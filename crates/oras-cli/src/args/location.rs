@@ -3,17 +3,14 @@
 use super::flags::{self, switch, text};
 use super::registry::RegistryArgs;
 
-const HEADING: &str = "OCI layout";
-
 flags::flags! {
     /// The OCI layout that holds an artifact.
     struct LayoutArgs {
         oci_layout: Option<bool> = switch(
             "The reference is <path>[:<tag>|@<digest>] of an OCI layout: a directory, or a tar archive to read",
-        )
-        .help_heading(HEADING),
+        ),
         oci_layout_path: Option<String> =
-            text("PATH", "The reference names something in the OCI layout at this path").help_heading(HEADING),
+            text("PATH", "The reference names something in the OCI layout at this path"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Flags that select what a command prints.
 
-use super::flags::{self, EXTENSIONS, exclusive, no_tty, one_of, switch, text};
+use super::flags::{self, exclusive, no_tty, one_of, switch, text};
 use crate::failure::Failure;
 
 flags::flags! {
@@ -9,7 +9,7 @@ flags::flags! {
         format: Option<String> = text("FORMAT", "Print the result in this format"),
         template: Option<String> = text("TEMPLATE", "Template of the format go-template"),
         jq: Option<String> =
-            text("EXPRESSION", "Print the JSON through this expression of jq").help_heading(EXTENSIONS),
+            text("EXPRESSION", "Print the JSON through this expression of jq"),
     }
 }
 
@@ -21,8 +21,7 @@ flags::flags! {
             text("KIND", "Show progress as bars, plain lines, json lines on standard error, or none"),
             "progress",
             &["bars", "plain", "json", "none"],
-        )
-        .help_heading(EXTENSIONS),
+        ),
         // The commands declare these flags, so the group only reads them.
         verbose: Option<bool>,
         quiet: bool,

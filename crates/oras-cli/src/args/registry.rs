@@ -28,7 +28,7 @@ flags::flags! {
     /// All flags for the connection to a registry.
     struct RegistryArgs {
         #[registry] connection: ConnectionArgs,
-        #[extension] network: NetworkArgs,
+        #[flatten] network: NetworkArgs,
         distribution_spec: Option<String>,
     }
 }

@@ -19,7 +19,7 @@ flags::flags! {
     /// The arguments of `oras annotate`.
     struct AnnotateArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         annotation: Vec<String> = flags::list("KEY=VALUE", "Set this annotation").short('a'),
         remove: Vec<String> = flags::list("KEY", "Remove this annotation"),
         words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Manifest or index"),

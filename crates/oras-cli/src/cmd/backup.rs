@@ -25,7 +25,7 @@ flags::flags! {
     struct BackupArgs {
         #[flatten] _transfer: TransferArgs,
         #[flatten] registry: RegistryArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] progress: ProgressArgs,
         _distribution_spec: Option<String> = flags::distribution_spec(),
         output: Option<String> =

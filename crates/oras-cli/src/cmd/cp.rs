@@ -25,7 +25,7 @@ flags::flags! {
         #[flatten("to-")] _to_transfer: TransferArgs,
         #[flatten("from-")] from: LocationArgs,
         #[flatten("to-")] to: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] progress: ProgressArgs,
         _verbose: bool = flags::verbose(),
         _from_distribution_spec: Option<String> = flags::distribution_spec(),

@@ -16,7 +16,7 @@ flags::flags! {
     /// The flags of both commands.
     struct DeletionArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
         _verbose: bool = flags::verbose(),
         dry_run: bool = flags::dry_run(),

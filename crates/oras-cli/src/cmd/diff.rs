@@ -12,6 +12,7 @@ use crate::env;
 use crate::exit_status;
 use crate::failure::Failure;
 use crate::format::{self, Format};
+use crate::humanize;
 use crate::print;
 use crate::terminal_text;
 
@@ -227,14 +228,14 @@ impl Page {
 
 /// Describes content that only one artifact has.
 fn described(node: &Descriptor) -> String {
-    format!("{}  {}  {}", columns::size(node.size), node.digest.short(), node.media_type)
+    format!("{}  {}  {}", humanize::binary(node.size), node.digest.short(), node.media_type)
 }
 
 /// Describes content that differs.
 fn changed(from: &Descriptor, to: &Descriptor) -> String {
     let mut parts = Vec::new();
     if from.digest != to.digest {
-        parts.push(format!("{} -> {}", columns::size(from.size), columns::size(to.size)));
+        parts.push(format!("{} -> {}", humanize::binary(from.size), humanize::binary(to.size)));
         parts.push(format!("{} -> {}", from.digest.short(), to.digest.short()));
     }
     if from.media_type != to.media_type {

@@ -11,6 +11,7 @@ use crate::artifact_location::ArtifactLocation;
 use crate::columns::{self, Fit, Table};
 use crate::failure::Failure;
 use crate::format::{self, Format};
+use crate::humanize;
 use crate::print;
 
 const USAGE: Usage = Usage { path: "oras inspect", tail: "[flags] <name>{:<tag>|@<digest>}" };
@@ -109,11 +110,11 @@ fn page(name: &str, found: &Inspection, report: &Inspect, width: Option<usize>) 
 
 /// Returns the total size, and the unique size if blobs are shared.
 fn sizes(found: &Inspection) -> String {
-    let total = columns::size(found.total_size);
+    let total = humanize::binary(found.total_size);
     let at_least = if found.unread_manifests > 0 { "at least " } else { "" };
     match found.total_size == found.unique_size {
         true => format!("{at_least}{total}"),
-        false => format!("{at_least}{total}, {} without duplicates", columns::size(found.unique_size)),
+        false => format!("{at_least}{total}, {} without duplicates", humanize::binary(found.unique_size)),
     }
 }
 
@@ -129,7 +130,7 @@ fn files(found: &Inspection, width: Option<usize>) -> String {
         ("DIGEST", Fit::SpareDigest),
     ]);
     for layer in layers {
-        let (size, name) = (columns::size(layer.size), layer.title().unwrap_or("-"));
+        let (size, name) = (humanize::binary(layer.size), layer.title().unwrap_or("-"));
         table.row([&size, layer.media_type.as_str(), name, &layer.digest.to_string()]);
     }
     let has_names = layers.iter().any(|layer| layer.title().is_some());
@@ -149,7 +150,7 @@ fn manifests(found: &Inspection, width: Option<usize>) -> String {
     for entry in &found.manifests {
         let known = entry.descriptor.platform.as_ref().filter(|platform| platform.os != "unknown");
         let platform = known.map_or_else(|| "-".to_owned(), ToString::to_string);
-        let size = entry.total_size.map_or_else(|| "-".to_owned(), columns::size);
+        let size = entry.total_size.map_or_else(|| "-".to_owned(), humanize::binary);
         table.row([&platform, &entry.class.to_string(), &size, &entry.descriptor.digest.to_string()]);
     }
     format!("\nManifests ({})\n{}", found.manifests.len(), table.draw(width))

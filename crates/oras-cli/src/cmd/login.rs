@@ -22,10 +22,9 @@ flags::flags! {
     /// The arguments of `oras login`.
     struct LoginArgs {
         #[flatten] registry: RegistryArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         _verbose: bool = flags::verbose(),
-        check: bool = flags::switch("Only show where the credential is, of a registry or a repository")
-            .help_heading(flags::EXTENSIONS),
+        check: bool = flags::switch("Only show where the credential is, of a registry or a repository"),
         words: Vec<String> = flags::positional("<registry>", "Registry"),
     }
 }

@@ -11,11 +11,7 @@ use oras::store::{Content, ErrorKind};
 use oras::{Artifact, FileArgument};
 
 use super::file_io::{check_stdin, read_input};
-use crate::args::{
-    ConnectionArgs,
-    flags::{self, EXTENSIONS},
-    values::non_empty,
-};
+use crate::args::{ConnectionArgs, flags, values::non_empty};
 use crate::env;
 use crate::failure::Failure;
 
@@ -30,19 +26,15 @@ flags::flags! {
         files_from: Option<String> = flags::text(
             "LIST",
             "Also take the files that this file names, one path[:type] a line; - is standard input",
-        )
-        .help_heading(EXTENSIONS),
+        ),
         stdin_file: Option<String> =
-            flags::text("TITLE[:TYPE]", "Also take standard input as a file of this name")
-                .help_heading(EXTENSIONS),
+            flags::text("TITLE[:TYPE]", "Also take standard input as a file of this name"),
         compression: Option<String> =
             flags::text("KIND", "How directories are compressed: gzip, zstd or none [default: gzip]")
-                .value_parser(["gzip", "zstd", "none"])
-                .help_heading(EXTENSIONS),
+                .value_parser(["gzip", "zstd", "none"]),
         compression_level: Option<i32> =
             flags::text("LEVEL", "1 to 12 for gzip, 1 to 22 for zstd [default: 7, 3]")
-                .value_parser(clap::value_parser!(i32))
-                .help_heading(EXTENSIONS),
+                .value_parser(clap::value_parser!(i32)),
     }
 }
 

@@ -11,8 +11,7 @@ use oras::{ConfigFile, PullOptions, report};
 use crate::args::{
     self, FormatArgs, LocationArgs, ProgressArgs, TransferArgs, Usage,
     file_selection::{self, FileSelectionArgs},
-    flags::{self, EXTENSIONS},
-    values,
+    flags, values,
 };
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
@@ -28,7 +27,7 @@ flags::flags! {
         #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
-        #[extension] selection: FileSelectionArgs,
+        #[flatten] selection: FileSelectionArgs,
         #[flatten] progress: ProgressArgs,
         _verbose: bool = flags::verbose(),
         platform: Option<String> = flags::platform(),
@@ -42,8 +41,7 @@ flags::flags! {
         include_subject: bool = flags::switch("Pull the files of the subject too"),
         config: Option<String> = flags::text("PATH[:TYPE]", "Write the config to this file"),
         preserve_permissions: bool =
-            flags::switch("Keep all bits of the modes in unpacked directories, whatever the umask")
-                .help_heading(EXTENSIONS),
+            flags::switch("Keep all bits of the modes in unpacked directories, whatever the umask"),
         max_unpack_size: Option<u64> =
             limit("Refuse a directory that unpacks to more bytes; default 1 TiB").value_name("BYTES"),
         max_unpack_ratio: Option<u64> = limit(
@@ -128,7 +126,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 /// Declares a limit of unpacking.
 fn limit(help: &'static str) -> Arg {
-    flags::number(help).value_parser(clap::value_parser!(u64)).help_heading(EXTENSIONS)
+    flags::number(help).value_parser(clap::value_parser!(u64))
 }
 
 /// Returns the limits that the flags set.

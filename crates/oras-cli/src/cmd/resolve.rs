@@ -15,7 +15,7 @@ flags::flags! {
     /// The arguments of `oras resolve`.
     struct ResolveArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         _verbose: bool = flags::verbose(),
         platform: Option<String> = flags::platform(),
         full_reference: bool = flags::switch("Print the name too").short('l'),

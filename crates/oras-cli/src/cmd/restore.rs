@@ -27,7 +27,7 @@ flags::flags! {
     struct RestoreArgs {
         #[flatten] _transfer: TransferArgs,
         #[flatten] registry: RegistryArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] progress: ProgressArgs,
         _distribution_spec: Option<String> = flags::distribution_spec(),
         input: Option<String> = flags::text("PATH", "Read this directory or tar archive (required)"),

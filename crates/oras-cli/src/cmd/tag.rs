@@ -17,7 +17,7 @@ flags::flags! {
     /// The arguments of `oras tag`.
     struct TagArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         _verbose: bool = flags::verbose(),
         concurrency: Option<i64> = flags::concurrency(),
         words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>} <new_tag>", "Artifact, then tags"),

@@ -15,7 +15,7 @@ flags::flags! {
     /// The arguments of `oras untag`.
     struct UntagArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         words: Vec<String> = flags::positional("<name>:<tag> [<tag>|<name>:<tag>]", "Tags"),
     }
 }

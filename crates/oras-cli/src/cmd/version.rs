@@ -11,7 +11,7 @@ use crate::print;
 flags::flags! {
     /// The arguments of `oras version`.
     struct VersionArgs {
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         words: Vec<String> = flags::positional("", ""),
     }
 }

@@ -28,7 +28,7 @@ flags::flags! {
     struct FetchArgs {
         #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
         no_tty: bool = flags::no_tty(),
         _verbose: bool = flags::verbose(),

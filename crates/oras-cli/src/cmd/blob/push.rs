@@ -25,7 +25,7 @@ flags::flags! {
     struct PushArgs {
         #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
         #[flatten] progress: ProgressArgs,
         _verbose: bool = flags::verbose(),

@@ -24,7 +24,7 @@ flags::flags! {
     /// The arguments of `oras manifest fetch-config`.
     struct FetchConfigArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
         _verbose: bool = flags::verbose(),
         platform: Option<String> = flags::platform(),

@@ -27,7 +27,7 @@ flags::flags! {
     /// The arguments of `oras manifest push`.
     struct PushManifestArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
         _distribution_spec: Option<String> = flags::distribution_spec(),
         verbose: Option<bool> = flags::verbose(),

@@ -9,10 +9,7 @@ use oras::report;
 use oras::spec::{Digest, Reference, reference::is_digest_tag, version_order};
 use oras::store::{Error, ReadStore};
 
-use crate::args::{
-    self, FormatArgs, LocationArgs, Usage,
-    flags::{self, EXTENSIONS},
-};
+use crate::args::{self, FormatArgs, LocationArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -33,14 +30,13 @@ flags::flags! {
         _verbose: bool = flags::verbose(),
         last: Option<String> = flags::text("TAG", "Start after this tag"),
         exclude_digest_tags: bool = flags::switch("Leave out tags such as sha256-…"),
-        filter: Option<String> = flags::text("GLOB", "Only tags that match").help_heading(EXTENSIONS),
+        filter: Option<String> = flags::text("GLOB", "Only tags that match"),
         sort: Option<String> = flags::one_of(
             flags::text("ORDER", "Sort by name or by version [default: the registry's order]"),
             "order",
             &["name", "version"],
-        )
-        .help_heading(EXTENSIONS),
-        digests: bool = flags::switch("Show the digest of each tag too").help_heading(EXTENSIONS),
+        ),
+        digests: bool = flags::switch("Show the digest of each tag too"),
         words: Vec<String> = flags::positional("<name>", "Repository"),
     }
 }

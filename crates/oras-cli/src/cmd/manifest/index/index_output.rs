@@ -23,7 +23,7 @@ flags::flags! {
     /// The flags of both commands.
     struct IndexArgs {
         #[flatten] location: LocationArgs,
-        #[extension] format: FormatArgs,
+        #[flatten] format: FormatArgs,
         artifact_type: Option<String> = flags::text("TYPE", "Type of the artifact"),
         output: Option<String> = flags::text(
             "PATH",
