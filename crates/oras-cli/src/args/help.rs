@@ -65,7 +65,7 @@ pub(crate) fn page(root: Command, path: &[String], is_short: bool) -> String {
     let mut command =
         path.iter().fold(&root, |command, name| command.find_subcommand(name).unwrap_or(command)).clone();
     let mut page = command.render_help().to_string();
-    if is_short && command.get_opts().any(|flag| is_rare(flag)) {
+    if is_short && command.get_opts().any(is_rare) {
         page.push_str(&format!("\nRun 'oras {} --help' for all flags.\n", path.join(" ")));
     }
     page
