@@ -26,6 +26,7 @@ mod hints;
 mod humanize;
 mod live_rows;
 mod log;
+mod open_files;
 mod print;
 mod progress;
 mod prompt;
@@ -115,6 +116,7 @@ const SERVER_THREADS: usize = 64;
 
 fn run_async(matches: &clap::ArgMatches) -> Result<(), Failure> {
     let is_server = matches.subcommand_name() == Some("serve");
+    open_files::check_limit()?;
     // One thread drives the network; files are read, hashed and written on blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -37,6 +37,17 @@ pub(crate) fn cases() -> Vec<Case> {
             directory,
         ),
         case(
+            "A file outside of the output directory",
+            "oras pull {R}/hello:v1",
+            "The name of the file in the artifact leads out of the directory, by mistake or on purpose.",
+            |scene| {
+                let registry = MemoryRegistry::new();
+                registry.files("hello", "v1", &[("../hi.txt", b"hello world\n")]);
+                scene.scripted(move |asked| registry.reply(asked))
+            },
+        )
+        .advised(),
+        case(
             "The registry sends other content",
             "oras pull {R}/hello:v1",
             "The blob does not have its digest. It is damaged at the registry, or something on the way has changed it.",

@@ -13,6 +13,29 @@ pub(crate) fn cases() -> Vec<Case> {
             Scene::layout,
         ),
         case(
+            "The config file does not exist",
+            "oras push --config config.jsn:application/json --oci-layout layout:v2 hi.txt",
+            "The media type follows the path after a colon.",
+            |scene| {
+                scene.file("config.json", "{}");
+                Scene::layout(scene)
+            },
+        ),
+        case(
+            "No file to attach",
+            "oras attach --artifact-type application/vnd.example --oci-layout layout:v1",
+            "An attached artifact needs a file or an annotation.",
+            Scene::layout,
+        )
+        .advised(),
+        case(
+            "A malformed annotation",
+            "oras push --annotation key --oci-layout layout:v2 hi.txt",
+            "The value follows the key after `=`, and may be empty.",
+            Scene::layout,
+        )
+        .advised(),
+        case(
             "An absolute path",
             "oras push --oci-layout layout:v2 /etc/hostname",
             "The path becomes the name of the file in the artifact, and an absolute name would overwrite system files.",

@@ -1,4 +1,5 @@
-//! Runs the commands of `docs/troubleshooting.md`: each fails for a real reason, and its error ends with a hint.
+//! Runs the commands of `docs/troubleshooting.md`: each fails for a real reason, and its error
+//! ends with a hint or has the advice of the Go tool.
 //!
 //! A case is in the file of its theme. `cargo test --test troubleshooting [-- part of a title]` runs the cases;
 //! `-- --write` also writes the page, which otherwise must be up to date.
