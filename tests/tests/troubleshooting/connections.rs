@@ -10,7 +10,22 @@ use crate::scene::Scene;
 use crate::tls_servers;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |title, line, remedy, prepare| Case::new(Theme::Connections, title, line, remedy, prepare);
+    let mut cases = tls();
+    cases.extend(routes());
+    cases
+}
+
+fn case(
+    title: &'static str,
+    line: &'static str,
+    remedy: &'static str,
+    prepare: fn(&Scene) -> Option<()>,
+) -> Case {
+    Case::new(Theme::Connections, title, line, remedy, prepare)
+}
+
+/// HTTP, HTTPS and certificates.
+fn tls() -> Vec<Case> {
     vec![
         case(
             "The registry speaks HTTP, not HTTPS",
@@ -68,6 +83,12 @@ pub(crate) fn cases() -> Vec<Case> {
             "Those who run the registry issue the certificate and its key.",
             tls_servers::client_certificates,
         ),
+    ]
+}
+
+/// Names, addresses and proxies.
+fn routes() -> Vec<Case> {
+    vec![
         case(
             "The name of the registry does not resolve",
             "oras pull registry.invalid/hello:v1",

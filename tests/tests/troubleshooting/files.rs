@@ -89,7 +89,7 @@ pub(crate) fn cases() -> Vec<Case> {
             |scene| {
                 Scene::registry(scene)?;
                 scene.docker_config("{}");
-                scene.wrap("prlimit --nofile=9");
+                scene.wrap("prlimit --nofile=6");
                 scene.setup("prlimit --version")
             },
         ),
