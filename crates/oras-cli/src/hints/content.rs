@@ -51,10 +51,11 @@ pub(super) fn damaged(error: &Error, subject: &Subject) -> Option<String> {
     }
     match (&subject.layout, &subject.registry) {
         (Some(path), _) => Some(format!("the layout {path} is damaged: copy the artifact into it again")),
-        (None, Some(registry)) => Some(format!(
+        // Other mismatches are wrong headers of the registry.
+        (None, Some(registry)) if error.chain().contains("mismatched digest") => Some(format!(
             "{registry} sent other content than its manifest names: run the command again; if it stays, push the \
              artifact again"
         )),
-        (None, None) => None,
+        (None, _) => None,
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn system_error(error: &Error, _: &Subject) -> Option<String> {
 
 /// Returns the hint for a failed system call.
 pub(crate) fn for_io(error: &io::Error) -> Option<String> {
+    let error = of_system(error)?;
     Some(match error.kind() {
         io::ErrorKind::StorageFull => "free space on that disk, and run the command again".to_owned(),
         io::ErrorKind::QuotaExceeded => "delete files of yours, or ask for a larger disk quota".to_owned(),
@@ -49,6 +50,17 @@ pub(crate) fn for_io(error: &io::Error) -> Option<String> {
     })
 }
 
+/// Returns the error of the system, which has a number, also if a library has wrapped it. Returns `None` for an error that
+/// a library has made: for a rejected entry of an archive, for example.
+fn of_system(error: &io::Error) -> Option<&io::Error> {
+    if error.raw_os_error().is_some() {
+        return Some(error);
+    }
+    let inner: &dyn std::error::Error = error.get_ref()?;
+    let mut causes = std::iter::successors(Some(inner), |cause| cause.source());
+    causes.find_map(|cause| cause.downcast_ref::<io::Error>().filter(|cause| cause.raw_os_error().is_some()))
+}
+
 /// A file that does not exist, while a file with a similar name does.
 pub(super) fn missing_file(error: &Error, _: &Subject) -> Option<String> {
     // The error has no type and no source; its words are those of the Go tool.
@@ -62,4 +74,24 @@ pub(super) fn missing_file(error: &Error, _: &Subject) -> Option<String> {
     let names: Vec<_> = names.filter(|name| !name.chars().any(char::is_control)).collect();
     let found = nearest(name, names.iter().map(String::as_str));
     found.first().map(|found| format!("did you mean {found}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_only_errors_of_the_system() {
+        let made = io::Error::new(io::ErrorKind::PermissionDenied, "a hard link must lead to a file");
+        assert_eq!(for_io(&made), None);
+        let missing = tempfile_like(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(for_io(&missing), None);
+        #[cfg(unix)]
+        assert!(for_io(&tempfile_like(io::Error::from_raw_os_error(13))).is_some());
+    }
+
+    /// Wraps an error as the crate `tempfile` does.
+    fn tempfile_like(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), oras::store::Error::io("failed at a path", error))
+    }
 }

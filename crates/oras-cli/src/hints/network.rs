@@ -81,7 +81,7 @@ fn without_proxy(reason: NetworkReason, host: &str, subject: &Subject) -> Option
             format!("check the spelling of {host} and the name server of this computer")
         }
         NetworkReason::Refused => {
-            format!("nothing listens at {}: check its host and port", subject.registry_name())
+            format!("nothing listens at {}: check its host and port", subject.server_name(host))
         }
         NetworkReason::Timeout => format!(
             "check the network and the firewall; {} and {} wait longer",

@@ -60,7 +60,7 @@ pub(super) fn quota(error: &Error, subject: &Subject) -> Option<String> {
 /// The hint for a status.
 pub(super) fn by_status(error: &Error, subject: &Subject) -> Option<String> {
     let answer = error.find::<ResponseError>()?;
-    let name = subject.registry_name();
+    let name = subject.server_name(address(answer));
     Some(match answer.status {
         401 if subject.has_credential_flags => {
             format!("check the user name and the password; {name} may expect a token as the password")
@@ -88,6 +88,12 @@ pub(super) fn by_status(error: &Error, subject: &Subject) -> Option<String> {
         500..=599 => format!("{name} has a fault: run the command again later, or tell those who run it"),
         _ => return None,
     })
+}
+
+/// Returns the host and port of the server that answered. A registry may lead to other servers.
+fn address(answer: &ResponseError) -> &str {
+    let (_, rest) = answer.url.split_once("://").unwrap_or_default();
+    rest.split('/').next().unwrap_or_default()
 }
 
 /// The hint for a login that does not suffice.
@@ -128,7 +134,7 @@ fn not_found(answer: &ResponseError, subject: &Subject) -> Option<String> {
 
 /// The hint for a server that asks the client to wait.
 fn rate_limit(answer: &ResponseError, subject: &Subject) -> String {
-    let (name, login) = (subject.registry_name(), subject.login());
+    let (name, login) = (subject.server_name(address(answer)), subject.login());
     let when = match answer.retry_after {
         Some(wait) => format!("in {}", humanize::duration(wait)),
         None => "in a few minutes".to_owned(),

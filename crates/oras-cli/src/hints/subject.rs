@@ -43,6 +43,14 @@ impl Subject {
         self.registry.as_deref().unwrap_or("the registry")
     }
 
+    /// Returns the name of the server with the host and port `address`: the registry, or a server that it names.
+    pub(crate) fn server_name<'a>(&'a self, address: &'a str) -> &'a str {
+        match self.registry.as_deref() {
+            Some(registry) if registry.split(':').next() == address.split(':').next() => registry,
+            _ => address,
+        }
+    }
+
     /// Returns `oras login` for the registry.
     pub(crate) fn login(&self) -> String {
         format!("oras login {}", self.registry.as_deref().unwrap_or("<registry>"))
