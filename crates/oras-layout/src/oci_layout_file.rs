@@ -4,6 +4,17 @@ use oras_spec::layout::{Marker, VERSION};
 use oras_store::{Error, ErrorKind, Result};
 
 /// Why a path cannot be used as an OCI image layout. [`Error::find`] finds it in the error, whose message states it.
+///
+/// ```
+/// use oras_layout::{Layout, LayoutFault};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let directory = tempfile::tempdir()?;
+/// let error = Layout::open(directory.path()).await.unwrap_err();
+/// assert_eq!(error.find::<LayoutFault>(), Some(&LayoutFault::NoMarker));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutFault {

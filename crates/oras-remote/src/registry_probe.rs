@@ -51,7 +51,7 @@ pub struct RegistryProbe {
     repository: Option<String>,
 }
 
-/// The answer to a request without credentials.
+/// The answer to a request without credentials. It shows whether the clocks agree, and how to log in.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PingAnswer {
@@ -67,7 +67,18 @@ pub struct PingAnswer {
     pub elapsed: Duration,
 }
 
-/// What the registry allows with the credentials of the client.
+/// What the registry allows with the credentials of the client. A missing scope explains a later refusal.
+///
+/// ```no_run
+/// use oras_remote::{Client, ClientOptions, GrantedAccess, RegistryProbe};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_remote::store::Result<()> {
+/// let client = Client::new(ClientOptions::default())?;
+/// let access: GrantedAccess = RegistryProbe::new(&client, "ghcr.io", Some("me/app"))?.authorize().await?;
+/// println!("wanted {:?}, got {:?}", access.requested, access.granted);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GrantedAccess {
@@ -80,7 +91,7 @@ pub struct GrantedAccess {
     pub has_token: bool,
 }
 
-/// The rule of `registries.conf` for a repository.
+/// The rule of `registries.conf` for a repository. It explains why another server answers than the reference names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegistryRule {

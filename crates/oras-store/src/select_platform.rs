@@ -8,6 +8,16 @@ use oras_spec::{Descriptor, MediaType, Platform, View};
 
 /// The platforms of an index without an entry for the wanted one. [`Error::find`] finds it in the error of
 /// [`select_platform`].
+///
+/// ```
+/// use oras_store::{Error, PlatformNotFound};
+///
+/// fn advice(error: &Error) -> Option<String> {
+///     let PlatformNotFound { offered, .. } = error.find()?;
+///     let names: Vec<String> = offered.iter().map(ToString::to_string).collect();
+///     Some(format!("the index has {}", names.join(", ")))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlatformNotFound {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use ArtifactKind as Kind;
 
-/// What an artifact is.
+/// What an artifact is. A display chooses a word or a symbol by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -58,7 +58,7 @@ impl ArtifactKind {
     }
 }
 
-/// The kind of an artifact, and the format or tool if the kind has several.
+/// The kind of an artifact, and the format or tool if the kind has several. Its text is for people.
 ///
 /// ```
 /// use oras::spec::MediaType;

@@ -18,7 +18,7 @@ const MAX_CONTENT_TOTAL: u64 = 64 << 20;
 /// The time after which the comparison of two files becomes less precise, so that hostile text ends it in time.
 const COMPARISON_TIME: Duration = Duration::from_secs(2);
 
-/// The options of [`diff`](fn@diff).
+/// The options of [`diff`](fn@diff). Use them to compare the content of files, or one platform of two indexes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DiffOptions {
@@ -47,7 +47,7 @@ impl DiffOptions {
     }
 }
 
-/// The differences between two artifacts.
+/// The differences between two artifacts. A program prints them, or decides by them whether an update is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Differences {
@@ -110,7 +110,7 @@ pub struct ContentChange {
     pub text: Option<TextChange>,
 }
 
-/// The difference between the bytes of two files.
+/// The difference between the bytes of two files. It is for people, as a patch or as a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextChange {

@@ -11,7 +11,7 @@ use oras_remote::{ClientOptions, DockerConfig};
 use oras_spec::{Platform, Reference};
 use serde::Serialize;
 
-/// The options of [`doctor`](fn@doctor).
+/// The options of [`doctor`](fn@doctor). Use them to name the repository and the directories to check.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct DoctorOptions {
@@ -75,7 +75,7 @@ impl Diagnosis {
     }
 }
 
-/// One check.
+/// One check. A display shows a line for each, and the hint below it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -91,7 +91,7 @@ pub struct Check {
     pub advice: Option<String>,
 }
 
-/// The result of a check.
+/// The result of a check. Only a failed check makes the diagnosis a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -19,7 +19,7 @@ const MAX_MANIFESTS: usize = 32;
 /// The size of the largest image config that is read. Configs with long histories have about 100 KiB.
 const MAX_CONFIG_SIZE: u64 = 4 << 20;
 
-/// The options of [`inspect`](fn@inspect).
+/// The options of [`inspect`](fn@inspect). Use them to choose a platform, or to bound the number of requests.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InspectOptions {
@@ -48,7 +48,7 @@ impl InspectOptions {
     }
 }
 
-/// What [`inspect`](fn@inspect) found.
+/// What [`inspect`](fn@inspect) found. A program shows it to people, or checks it before it pulls the artifact.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
@@ -76,7 +76,7 @@ pub struct Inspection {
     pub notes: Vec<String>,
 }
 
-/// A manifest of an index.
+/// A manifest of an index. It says for which platform the manifest is, and how large its content is.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InspectedManifest {
@@ -88,7 +88,7 @@ pub struct InspectedManifest {
     pub total_size: Option<u64>,
 }
 
-/// A manifest that refers to the inspected artifact.
+/// A manifest that refers to the inspected artifact. Its class says whether it is a signature, an SBOM or something else.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InspectedReferrer {

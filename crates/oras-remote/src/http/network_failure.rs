@@ -7,6 +7,20 @@ use rustls::{AlertDescription, CertificateError};
 
 /// Why a request got no answer. [`Error::find`](oras_store::Error::find) finds it in the error of the request, whose
 /// message has the same reason in the words of the Go tool.
+///
+/// ```
+/// use oras_remote::{Client, ClientOptions, NetworkFailure, NetworkReason, Repository};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras_remote::store::Result<()> {
+/// let client = Client::new(ClientOptions::default())?;
+/// // No server listens on this port.
+/// let repository = Repository::open(&client, "localhost:9/app")?;
+/// let error = repository.resolve("v1").await.unwrap_err();
+/// let failure = error.find::<NetworkFailure>().unwrap();
+/// assert_eq!((failure.host.as_str(), failure.reason), ("localhost", NetworkReason::Refused));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{host}: {reason}")]
 #[non_exhaustive]
@@ -19,7 +33,7 @@ pub struct NetworkFailure {
     pub reason: NetworkReason,
 }
 
-/// The reason of a [`NetworkFailure`].
+/// The reason of a [`NetworkFailure`]. A program chooses its advice by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkReason {

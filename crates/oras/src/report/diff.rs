@@ -6,7 +6,26 @@ use serde::Serialize;
 use super::Node;
 use crate::{ContentChange, Differences, TextChange, ValueChange};
 
-/// The report of `diff`.
+/// The report of `diff`. It is the document that `oras diff --format json` prints.
+///
+/// ```
+/// use oras::report::{ChangeKind, Changed, Diff, Node};
+/// use oras::{Artifact, DiffOptions, Memory, diff};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Memory::new();
+/// for tag in ["v1", "v2"] {
+///     Artifact::new("application/vnd.me").annotation("tag", tag).push(&store, Some(tag)).await?;
+/// }
+/// let found = diff(store.clone(), "v1", store, "v2", &DiffOptions::default()).await?;
+/// let report = Diff::new("localhost:5000/a", "localhost:5000/a", &found);
+/// let annotation: &Changed<String> = &report.annotations[0];
+/// assert_eq!((annotation.name.as_deref(), annotation.change), (Some("tag"), ChangeKind::Changed));
+/// let files: &[Changed<Node>] = &report.files;
+/// assert!(files.is_empty() && !report.equal);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -30,7 +49,7 @@ pub struct Diff {
     pub manifests: Vec<Changed<Node>>,
 }
 
-/// Something that differs.
+/// Something that differs. It is an entry of each list of a [`Diff`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -54,7 +73,7 @@ pub struct Changed<T> {
     pub unified: Option<String>,
 }
 
-/// How something differs.
+/// How something differs. It is one word in the JSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {

@@ -8,7 +8,25 @@ use serde::Serialize;
 use super::Node;
 use crate::{ArtifactClass, ArtifactKind, Inspection};
 
-/// The report of `inspect`.
+/// The report of `inspect`. It is the document that `oras inspect --format json` prints.
+///
+/// ```
+/// use oras::report::{Class, Inspect, InspectedFile, InspectedManifest, InspectedReferrer};
+/// use oras::{Artifact, ArtifactKind, InspectOptions, Memory, inspect};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Memory::new();
+/// let app = Artifact::new("application/vnd.me").layer("text/plain", "hello\n").push(&store, Some("v1")).await?;
+/// Artifact::new("application/spdx+json").subject(app.root).push(&store, None).await?;
+/// let report = Inspect::new("localhost:5000/app", &inspect(store, "v1", &InspectOptions::default()).await?);
+/// let files: &[InspectedFile] = &report.files;
+/// let (manifests, class): (&[InspectedManifest], &Class) = (&report.manifests, &report.class);
+/// assert_eq!((files.len(), manifests.len(), class.kind), (1, 0, ArtifactKind::Artifact));
+/// let sbom: &InspectedReferrer = &report.referrers[0];
+/// println!("{}", serde_json::to_string_pretty(sbom)?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -46,7 +64,7 @@ pub struct Inspect {
     pub notes: Vec<String>,
 }
 
-/// The kind of an artifact.
+/// The kind of an artifact. Its fields are part of the object that describes the artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Class {
     /// The kind.
@@ -62,7 +80,7 @@ impl From<ArtifactClass> for Class {
     }
 }
 
-/// A layer.
+/// A layer. Scripts read its title, size and media type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InspectedFile {
     /// The path to which `pull` writes the content. `None` for a layer without a title.
@@ -73,7 +91,7 @@ pub struct InspectedFile {
     pub layer: Node,
 }
 
-/// A manifest of an index.
+/// A manifest of an index. Scripts read its platform and sizes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InspectedManifest {
@@ -91,7 +109,7 @@ pub struct InspectedManifest {
     pub total_size: Option<u64>,
 }
 
-/// A manifest that refers to the artifact.
+/// A manifest that refers to the artifact. Scripts read its kind, such as `signature`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InspectedReferrer {
     /// The manifest.
