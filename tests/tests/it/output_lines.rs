@@ -6,7 +6,7 @@ use oras_testkit::peers;
 
 use oras_testkit::registry::Process;
 
-use crate::sandbox::{Sandbox, ours, texts};
+use crate::sandbox::{Sandbox, ours, texts, without_hint};
 
 const CREATED: &str = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
@@ -80,7 +80,7 @@ impl Table<'_> {
                 lines.map(move |line| format!("{name} {line}"))
             });
             let state = state.collect();
-            (output.status.code(), normal(out), normal(err), state)
+            (output.status.code(), normal(out), normal(without_hint(&err).to_owned()), state)
         };
         self.cases.iter().map(case).collect()
     }

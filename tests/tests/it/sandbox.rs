@@ -120,6 +120,12 @@ pub(crate) fn texts(output: &Output) -> (String, String) {
     (stdout, stderr)
 }
 
+/// Returns an error without the line `Hint: …` at its end, which only our tool prints.
+pub(crate) fn without_hint(stderr: &str) -> &str {
+    let last = stderr.trim_end().rfind('\n').map_or(0, |end| end + 1);
+    if stderr[last..].starts_with("Hint: ") { &stderr[..last] } else { stderr }
+}
+
 /// Checks the messages of our tool. Standard output may be content, and other programs have other conventions.
 fn checked(program: &Path, output: Output) -> Output {
     if program == ours() {
