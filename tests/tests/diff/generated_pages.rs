@@ -13,8 +13,39 @@ use crate::scene_file::{Case, Scene, directory};
 const SHOWN: usize = 6;
 /// The number of known flaws of the Go tool.
 const FLAWS: usize = 29;
-/// The heading of flags that the Go tool does not have.
-const EXTENSIONS: &str = "Extensions";
+/// Flags that the Go tool does not have, or only some of its commands have. A command without a case that uses such a
+/// flag has no row for it.
+const FLAGS_OURS_ALONE: [&str; 29] = [
+    "allow-host",
+    "check",
+    "compression",
+    "compression-level",
+    "connect-timeout",
+    "connections",
+    "digests",
+    "dry-run",
+    "exclude",
+    "files-from",
+    "filter",
+    "format",
+    "http-version",
+    "idle-timeout",
+    "include",
+    "jq",
+    "limit-rate",
+    "max-manifest-size",
+    "max-unpack-entries",
+    "max-unpack-ratio",
+    "max-unpack-size",
+    "media-type",
+    "no-registries-conf",
+    "preserve-permissions",
+    "progress",
+    "quiet",
+    "sort",
+    "stdin-file",
+    "template",
+];
 /// Commands that the Go tool does not have.
 const OURS_ALONE: [&str; 8] =
     ["untag", "rm-tag", "annotate", "inspect", "diff", "doctor", "partial", "serve"];
@@ -119,6 +150,9 @@ fn parity(scenes: &[Scene]) -> (String, Vec<String>) {
     let mut empty = Vec::new();
     rows(&root, "", &mut |path, flag| {
         let found = uses.get(&(path.to_owned(), flag.to_owned())).cloned().unwrap_or_default();
+        if found.is_empty() && is_ours_alone(flag) {
+            return;
+        }
         if found.is_empty() {
             empty.push(format!("`{path} {flag}`"));
         }
@@ -128,7 +162,14 @@ fn parity(scenes: &[Scene]) -> (String, Vec<String>) {
     (page, empty)
 }
 
-/// Passes every command and every flag that the Go tool also has to `row`.
+/// Returns true for a flag such as `--quiet`, in the form of the page.
+fn is_ours_alone(flag: &str) -> bool {
+    let name = flag.trim_matches('`').trim_start_matches("--");
+    let name = name.strip_prefix("from-").or_else(|| name.strip_prefix("to-")).unwrap_or(name);
+    FLAGS_OURS_ALONE.contains(&name)
+}
+
+/// Passes every command that the Go tool also has, and every flag, to `row`.
 fn rows(command: &clap::Command, path: &str, row: &mut dyn FnMut(&str, &str)) {
     for child in command.get_subcommands() {
         let path = format!("{path} {}", child.get_name()).trim().to_owned();
@@ -140,8 +181,8 @@ fn rows(command: &clap::Command, path: &str, row: &mut dyn FnMut(&str, &str)) {
             continue;
         }
         row(&path, "");
-        let shared = child.get_arguments().filter(|flag| flag.get_help_heading() != Some(EXTENSIONS));
-        for flag in shared.filter_map(clap::Arg::get_long) {
+        // The flag `--help` of the pages is no flag of a command.
+        for flag in child.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| *flag != "help") {
             row(&path, &format!("`--{flag}`"));
         }
     }

@@ -54,8 +54,10 @@ fn get(served: &Served, host: &str, path: &str) -> String {
 /// Returns the command lines that a page offers to copy.
 fn commands(page: &str) -> Vec<String> {
     let found = page.split("<code id=\"command-").skip(1);
-    let found = found.map(|part| part.split_once('>').unwrap().1.split_once('<').unwrap().0);
-    found.map(|line| line.replace("&quot;", "\"").replace("&amp;", "&")).collect()
+    let found = found.map(|part| part.split_once('>').unwrap().1.split_once("</code>").unwrap().0);
+    // Each word is in an element of its own.
+    let text = |line: &str| line.replace("<span>", "").replace("</span>", "");
+    found.map(|line| text(line).replace("&quot;", "\"").replace("&amp;", "&")).collect()
 }
 
 /// Creates a repository with an artifact whose texts are all attacks. Returns the paths of its pages.

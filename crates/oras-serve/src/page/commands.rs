@@ -57,40 +57,61 @@ pub(super) fn plain_http_flag(context: &RequestContext, flag: &str) -> String {
     if is_plain_http(context) && !is_local { format!("--{flag} ") } else { String::new() }
 }
 
-/// Returns the command lines that pull a manifest, or none if clients can't reach this registry. `has_files` means that
-/// `oras pull` would write files.
+/// What a manifest has that decides which commands are shown.
+pub(super) struct PulledParts {
+    /// `oras pull` would write files.
+    pub(super) has_files: bool,
+    /// It is an image, or an index of images.
+    pub(super) is_image: bool,
+    pub(super) kind: OverviewKind,
+}
+
+/// Returns the command lines that pull a manifest. `reference` is the tag or the digest, with `:` or `@` before it.
 pub(super) fn pull_commands(
     context: &RequestContext,
     ShownManifest { name, tag, node }: &ShownManifest<'_>,
-    kind: OverviewKind,
-    has_files: bool,
+    reference: &str,
+    parts: &PulledParts,
 ) -> Vec<Command> {
-    let reference = format!("{}/{name}@{}", host(context), node.digest);
-    let mut lines = Vec::new();
-    if !can_reach(context) {
-        return lines;
+    let host = host(context);
+    let reference = format!("{host}/{name}{reference}");
+    let is_plain = is_plain_http(context);
+    let plain = |flag: &'static str| if is_plain { flag } else { "" };
+    let directory = name.rsplit('/').next().unwrap_or(name);
+    let layout = format!("{directory}:{}", tag.unwrap_or("latest"));
+    let mut commands = Vec::new();
+    let mut add = |purpose, line| commands.push(Command { purpose, line });
+    if parts.has_files {
+        add("Pull the files", format!("oras pull {}{reference}", plain_http_flag(context, "plain-http")));
     }
-    if has_files {
-        let line = format!("oras pull {}{reference}", plain_http_flag(context, "plain-http"));
-        lines.push(Command { purpose: "Pull the files", line });
+    if parts.kind == OverviewKind::Chart {
+        add("Pull the chart", format!("helm pull {}oci://{reference}", plain("--plain-http ")));
     }
-    match kind {
-        OverviewKind::Chart => {
-            let flag = if is_plain_http(context) { "--plain-http " } else { "" };
-            let line = format!("helm pull {flag}oci://{reference}");
-            lines.push(Command { purpose: "Pull the chart", line });
-        }
-        OverviewKind::Image => {
-            lines.push(Command { purpose: "Pull the image", line: format!("docker pull {reference}") });
-        }
-        OverviewKind::Index | OverviewKind::Artifact => {}
+    if parts.is_image {
+        add("Pull the image", format!("docker pull {reference}"));
     }
-    let layout = name.rsplit('/').next().unwrap_or(name);
     let flag = plain_http_flag(context, "from-plain-http");
-    let tag = tag.unwrap_or("latest");
-    let line = format!("oras cp -r {flag}{reference} --to-oci-layout {layout}:{tag}");
-    lines.push(Command { purpose: "Copy it with its referrers into an OCI layout", line });
-    lines
+    let line = format!("oras cp -r {flag}{reference} --to-oci-layout {layout}");
+    add("Copy it with its referrers into an OCI layout", line);
+    let line = format!("crane pull {}--format oci {reference} {directory}", plain("--insecure "));
+    add("Pull it into an OCI layout with crane", line);
+    let all = if parts.kind == OverviewKind::Index { "--all " } else { "" };
+    let flag = plain("--src-tls-verify=false ");
+    let line = format!("skopeo copy {all}{flag}docker://{reference} oci:{layout}");
+    add("Copy it into an OCI layout with skopeo", line);
+    let scheme = if is_plain { "http" } else { "https" };
+    let (_, last) = reference.split_at(host.len() + name.len() + 2);
+    let user = context.identity.user().filter(|user| is_plain_name(user));
+    let user = user.map(|user| format!("-u {user} ")).unwrap_or_default();
+    let accept = node.media_type.as_str();
+    let line = format!("curl -f {user}-H Accept:{accept} {scheme}://{host}/v2/{name}/manifests/{last}");
+    add("Print the manifest", line);
+    commands
+}
+
+/// Returns true for a name of a user that a shell does not change.
+fn is_plain_name(user: &str) -> bool {
+    user.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@'))
 }
 
 /// Renders a command line with a copy button, which a script makes visible. `id` is a constant, never input from a
@@ -98,7 +119,7 @@ pub(super) fn pull_commands(
 pub(super) fn command_line(id: &str, command: &str) -> Markup {
     html! {
         div.command {
-            code id=(id) { (command) }
+            code id=(id) tabindex="0" { @for word in command.split_inclusive(' ') { span { (word) } } }
             (copy_button(id))
         }
     }

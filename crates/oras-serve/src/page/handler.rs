@@ -5,7 +5,7 @@ use maud::Markup;
 
 use super::links::{Links, PagePath};
 use super::page_request::PageError;
-use super::{assets, manifest_page, repositories_page, tags_page, template};
+use super::{assets, compare_page, manifest_page, repositories_page, tags_page, template};
 use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
 use crate::http_message::{Body, Response, full, is_read, make_response};
@@ -63,7 +63,12 @@ async fn render(context: &RequestContext, path: Option<PagePath<'_>>) -> Result<
     let _permit = permit.map_err(|_| PageError::internal())?;
     match path {
         Some(PagePath::Repositories) => repositories_page::render(context).await,
-        Some(PagePath::Repository { name }) => tags_page::render(context, name).await,
+        Some(PagePath::Repository { name }) => {
+            match (context.query.get("compare"), context.query.get("with")) {
+                (Some(before), Some(after)) => compare_page::render(context, name, [before, after]).await,
+                _ => tags_page::render(context, name).await,
+            }
+        }
         Some(PagePath::Manifest { name, reference }) => manifest_page::render(context, name, reference).await,
         Some(PagePath::Asset(_)) | None => Err(PageError::not_found("There is no page at this address.")),
     }

@@ -7,13 +7,14 @@ use maud::{Markup, html};
 use oras_spec::{Descriptor, Manifest, json};
 use oras_store::{Content, ReadStore, Source};
 
-use super::commands::{self, ShownManifest, command_line, copy_button};
+use super::commands::{self, Command, PulledParts, ShownManifest, command_line, copy_button};
 use super::format::{LABEL, VALUE, count, number, short_digest, shown, size};
 use super::links::{Links, RepositoryLinks};
 use super::overview::{Overview, OverviewKind};
 use super::page_request::{self, PageError};
-use super::template;
+use super::referrer_kind::ReferrerKind;
 use super::tree::{Branch, Node, Tree};
+use super::{compare_page, description, template};
 use crate::api::request_context::RequestContext;
 
 /// The maximum number of annotations that are shown.
@@ -75,24 +76,25 @@ async fn sections(
         false => None,
     };
     let overview = Overview::of(manifest);
-    let commands = commands::pull_commands(context, &shown, overview.kind, tree.has_files());
+    let has_platforms =
+        manifest.manifests().iter().any(|node| node.platform.as_ref().is_some_and(|of| of.os != "unknown"));
+    let is_image = overview.kind == OverviewKind::Image || has_platforms;
+    let parts = PulledParts { has_files: tree.has_files(), is_image, kind: overview.kind };
+    let description = description::section(store, manifest).await;
     Ok(html! {
         p.lead { bdi { (overview.description) } @if let Some(bytes) = overview.size { ", " (size(bytes)) } }
-        @if !commands.is_empty() {
-            section aria-labelledby="get" {
-                h2 #get { "Get it" }
-                @for (number, command) in commands.iter().enumerate() {
-                    p.what { (command.purpose) }
-                    (command_line(&format!("command-{number}"), &command.line))
-                }
-            }
-        }
+        (description)
+        @if commands::can_reach(context) { (get_section(context, &shown, &parts)) }
         section aria-labelledby="facts" {
             h2 #facts { "Details" }
             dl.facts {
                 (identity(node))
                 (facts(repository, manifest, &overview))
             }
+        }
+        section aria-labelledby="compare-with" {
+            h2 #compare-with { "Compare" }
+            (compare_page::form(repository, Some(&shown.tag.map_or_else(|| node.digest.to_string(), ToOwned::to_owned))))
         }
         @if !manifest.annotations().is_empty() { (annotations(manifest.annotations())) }
         section aria-labelledby="tree" {
@@ -102,16 +104,61 @@ async fn sections(
         @if let Some(referrers) = &referrers {
             section aria-labelledby="referrers" {
                 h2 #referrers { "Referrers" }
-                (whole_tree(repository, referrers, "Nothing refers to it: no signature, no bill of materials."))
+                (referrers_by_kind(repository, referrers))
             }
         }
     })
+}
+
+/// Renders the commands by digest, and below them those by tag. The style sheet shows only the selected ones.
+fn get_section(context: &RequestContext, shown: &ShownManifest<'_>, parts: &PulledParts) -> Markup {
+    let by_digest = commands::pull_commands(context, shown, &format!("@{}", shown.node.digest), parts);
+    let by_tag = shown.tag.map(|tag| commands::pull_commands(context, shown, &format!(":{tag}"), parts));
+    let list = |list: &[Command], id: &str| {
+        html! {
+            @for (number, command) in list.iter().enumerate() {
+                p.what { (command.purpose) }
+                (command_line(&format!("{id}-{number}"), &command.line))
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="get" {
+            h2 #get { "Get it" }
+            @match &by_tag {
+                None => (list(&by_digest, "command")),
+                Some(by_tag) => fieldset.choice {
+                    legend { "Name it by" }
+                    input #by-digest type="radio" name="by" checked;
+                    label for="by-digest" { "digest, which never changes" }
+                    input #by-tag type="radio" name="by";
+                    label for="by-tag" { "tag, which may move" }
+                    div.by-digest { (list(&by_digest, "command")) }
+                    div.by-tag { (list(by_tag, "tag-command")) }
+                },
+            }
+        }
+    }
 }
 
 fn whole_tree(repository: RepositoryLinks<'_>, tree: &Tree, if_empty: &str) -> Markup {
     html! {
         (branch(repository, tree, &tree.top, tree.nodes.len() <= MAX_UNFOLDED))
         @if tree.nodes.is_empty() { p.soft { (if_empty) } }
+    }
+}
+
+/// Renders the referrers, grouped by kind. The top of the tree is sorted by kind.
+fn referrers_by_kind(repository: RepositoryLinks<'_>, tree: &Tree) -> Markup {
+    let unfolded = tree.nodes.len() <= MAX_UNFOLDED;
+    let all = &tree.nodes[tree.top.nodes.clone()];
+    html! {
+        @if all.is_empty() { p.soft { "Nothing refers to it: no signature, no bill of materials." } }
+        @for group in all.chunk_by(|one, other| one.role == other.role) {
+            h3 { (ReferrerKind::heading(group[0].role)) " (" (group.len()) ")" }
+            ul.tree { @for node in group { (item(repository, tree, node, unfolded)) } }
+        }
+        @if tree.top.more > 0 { p.soft { (count(tree.top.more, "more is", "more are")) " not shown." } }
     }
 }
 
@@ -172,18 +219,23 @@ fn branch(repository: RepositoryLinks<'_>, tree: &Tree, of: &Branch, unfolded: b
         @if let Some(note) = of.note { p.soft { (note) } }
         @if !of.nodes.is_empty() || of.more > 0 {
             ul.tree {
-                @for node in &tree.nodes[of.nodes.clone()] {
-                    li {
-                        (node_line(repository, node))
-                        @if node.below.nodes.is_empty() { (branch(repository, tree, &node.below, unfolded)) } @else {
-                            details open[unfolded] {
-                                summary { (summary(tree, &node.below)) }
-                                (branch(repository, tree, &node.below, unfolded))
-                            }
-                        }
-                    }
-                }
+                @for node in &tree.nodes[of.nodes.clone()] { (item(repository, tree, node, unfolded)) }
                 @if of.more > 0 { li.soft { (count(of.more, "more is", "more are")) " not shown." } }
+            }
+        }
+    }
+}
+
+/// Renders a node with the branch below it.
+fn item(repository: RepositoryLinks<'_>, tree: &Tree, node: &Node, unfolded: bool) -> Markup {
+    html! {
+        li {
+            (node_line(repository, node))
+            @if node.below.nodes.is_empty() { (branch(repository, tree, &node.below, unfolded)) } @else {
+                details open[unfolded] {
+                    summary { (summary(tree, &node.below)) }
+                    (branch(repository, tree, &node.below, unfolded))
+                }
             }
         }
     }
@@ -193,7 +245,7 @@ fn branch(repository: RepositoryLinks<'_>, tree: &Tree, of: &Branch, unfolded: b
 fn summary(tree: &Tree, of: &Branch) -> String {
     let (nodes, all) = (&tree.nodes[of.nodes.clone()], of.nodes.len() + of.more);
     match [nodes.first(), nodes.last()].map(|node| node.map_or("", |node| node.role)) {
-        [_, "Referrer"] => count(all, "referrer", "referrers"),
+        [_, "Referrer" | "Signature" | "SBOM" | "Attestation"] => count(all, "referrer", "referrers"),
         [_, "Manifest"] => count(all, "manifest", "manifests"),
         ["Config", "Layer"] => format!("Config and {}", count(all - 1, "layer", "layers")),
         [_, "Config"] => "Config".to_owned(),

@@ -6,14 +6,19 @@
 
 mod assets;
 mod commands;
+mod compare_page;
+mod description;
 mod format;
 mod handler;
 mod links;
 mod list_query;
+mod manifest_diff;
 mod manifest_page;
 mod manifest_summary;
+mod markdown;
 mod overview;
 mod page_request;
+mod referrer_kind;
 mod repositories_page;
 mod tag_rows;
 mod tags_page;

@@ -9,7 +9,7 @@ use super::links::{Links, RepositoryLinks};
 use super::list_query::{ListPart, ListQuery, Sort, SortKey};
 use super::page_request::{self, PageError};
 use super::tag_rows::{TagNames, TagReader, TagRow};
-use super::{commands, template};
+use super::{commands, compare_page, template};
 use crate::api::request_context::RequestContext;
 
 /// The maximum number of tags of one page.
@@ -51,6 +51,9 @@ pub(super) async fn render(context: &RequestContext, name: &str) -> Result<Marku
         @if total == 0 { (empty_repository(context, name)) } @else {
             (template::search_form(&action, "a tag", &query))
             div #list { (list) }
+            @if total > 1 {
+                details.section { summary { "Compare two tags" } (compare_page::form(repository, None)) }
+            }
         }
     };
     Ok(template::page(repository.links, &format!("{name} – {}", commands::host(context)), &content))

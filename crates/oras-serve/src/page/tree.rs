@@ -8,6 +8,7 @@ use oras_spec::{Descriptor, Manifest, MediaKind, View};
 use oras_store::{Content, ErrorKind, ReadStore, Source};
 
 use super::format::{LABEL, shown};
+use super::referrer_kind::ReferrerKind;
 
 /// The maximum number of nodes of one tree.
 const MAX_NODES: usize = 300;
@@ -119,14 +120,15 @@ impl Tree {
     /// Builds the tree of the manifests that refer to `node`, and of their referrers.
     pub(super) async fn of_referrers(store: &dyn ReadStore, node: &Descriptor) -> oras_store::Result<Self> {
         let mut tree = Self::default();
-        let found = store.predecessors(node, None).await?;
-        tree.grow(None, Parts { config: None, role: "Referrer", rest: &found }, 1);
+        let mut found = store.predecessors(node, None).await?;
+        found.sort_by_key(ReferrerKind::of);
+        tree.grow(None, Parts { config: None, role: Role::OfReferrer, rest: &found }, 1);
         // Limits the lookups, each of which may be a request to the upstream of a proxy.
         let mut lookups = 0..MAX_READS;
         while let Some((at, depth)) = tree.next.pop_front() {
             if depth < MAX_DEPTH && lookups.next().is_some() {
                 let found = store.predecessors(&tree.nodes[at].descriptor, None).await?;
-                tree.grow(Some(at), Parts { config: None, role: "Referrer", rest: &found }, depth + 1);
+                tree.grow(Some(at), Parts { config: None, role: Role::OfReferrer, rest: &found }, depth + 1);
             }
         }
         Ok(tree)
@@ -141,7 +143,7 @@ impl Tree {
     fn grow(&mut self, parent: Option<usize>, parts: Parts<'_>, depth: usize) {
         let (begin, all) = (self.nodes.len(), usize::from(parts.config.is_some()) + parts.rest.len());
         let config = parts.config.map(|config| Node::of("Config", config));
-        let rest = parts.rest.iter().map(|part| Node::of(parts.role, part));
+        let rest = parts.rest.iter().map(|part| Node::of(parts.role.of(part), part));
         // Nodes are only appended, so the indices in earlier branches stay valid.
         self.nodes.extend(config.into_iter().chain(rest).take(MAX_NODES - begin));
         let added = begin..self.nodes.len();
@@ -154,14 +156,33 @@ impl Tree {
 /// The descriptors that one manifest lists, without its subject.
 struct Parts<'a> {
     config: Option<&'a Descriptor>,
-    role: &'static str,
+    role: Role,
     rest: &'a [Descriptor],
+}
+
+/// The roles of the descriptors of a list.
+#[derive(Clone, Copy)]
+enum Role {
+    Fixed(&'static str),
+    /// The kind of each referrer.
+    OfReferrer,
+}
+
+impl Role {
+    fn of(self, descriptor: &Descriptor) -> &'static str {
+        match self {
+            Self::Fixed(role) => role,
+            Self::OfReferrer => ReferrerKind::of(descriptor).label(),
+        }
+    }
 }
 
 fn parts(manifest: &Manifest) -> Parts<'_> {
     match manifest.view() {
-        View::Image(image) => Parts { config: Some(&image.config), role: "Layer", rest: &image.layers },
-        View::Index(index) => Parts { config: None, role: "Manifest", rest: &index.manifests },
-        View::Artifact(artifact) => Parts { config: None, role: "Blob", rest: &artifact.blobs },
+        View::Image(image) => {
+            Parts { config: Some(&image.config), role: Role::Fixed("Layer"), rest: &image.layers }
+        }
+        View::Index(index) => Parts { config: None, role: Role::Fixed("Manifest"), rest: &index.manifests },
+        View::Artifact(artifact) => Parts { config: None, role: Role::Fixed("Blob"), rest: &artifact.blobs },
     }
 }
