@@ -13,11 +13,15 @@ use tokio::sync::oneshot;
 use crate::blob::{Blob, BlobReader};
 use crate::disk::blobs;
 use crate::disk::create_layout::{check_layout, exists};
+#[cfg(unix)]
+use crate::disk::flat_index;
 use crate::disk::index_file::{index_stamp, read_index};
 use crate::disk::index_writer::IndexWriter;
+#[cfg(unix)]
+use crate::disk::layout_lock::lock_layout;
 use crate::graph::Graph;
-use crate::index::{Index, IndexChange};
-use crate::layout_files::LayoutFiles;
+use crate::index::{Index, IndexChange, TagQuery};
+use crate::layout_files::{LayoutFiles, TagRule};
 use crate::layout_options::LayoutOptions;
 use crate::maintenance::cache_eviction;
 use crate::maintenance::stale_files::delete_stale;
@@ -70,8 +74,12 @@ impl Layout {
         let layout = Self::at(path.into(), options);
         let root = layout.path().to_owned();
         blocking(move || check_layout(&root)).await?;
-        // This makes a malformed index an error of opening the layout, not of the first read.
-        layout.index().await?;
+        // This makes a malformed index an error of opening the layout, not of the first read. An index with a lookup file
+        // was well-formed when that was written.
+        let root = layout.path().to_owned();
+        if !blocking(move || Ok(has_lookup_file(&root))).await? {
+            layout.index().await?;
+        }
         Ok(layout)
     }
 
@@ -205,6 +213,22 @@ impl Layout {
         blocking(move || inner.verified.is_intact(&inner.root, node, &caller)).await
     }
 
+    /// Runs a query for a tag on a blocking thread.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        tag: &str,
+        query: impl FnOnce(&LayoutDirectory, &str) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (inner, tag) = (Arc::clone(&self.inner), tag.to_owned());
+        blocking(move || query(&inner, &tag)).await
+    }
+
+    /// Returns true if the index has an entry of the digest.
+    pub(crate) async fn is_listed(&self, digest: &Digest) -> Result<bool> {
+        let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
+        blocking(move || Ok(inner.find(&digest)?.is_some())).await
+    }
+
     /// Returns the current index. It is parsed again only if the file changed.
     pub(crate) async fn index(&self) -> Result<Arc<Index>> {
         let inner = Arc::clone(&self.inner);
@@ -254,11 +278,53 @@ fn cached<T>(
     Ok(value)
 }
 
+/// Reads the index. If it is malformed because a power failure interrupted a write, the write is completed first.
+fn read_or_complete(root: &Path) -> Result<Index> {
+    let read = read_index(root);
+    #[cfg(unix)]
+    if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidContent)
+        && let Ok(_lock) = lock_layout(root)
+        && flat_index::complete_interrupted(root)
+    {
+        return read_index(root);
+    }
+    read
+}
+
+/// Returns true if single entries of the index can be found without reading all of it.
+fn has_lookup_file(root: &Path) -> bool {
+    #[cfg(unix)]
+    return flat_index::is_current(root);
+    #[cfg(not(unix))]
+    {
+        let _ = root;
+        false
+    }
+}
+
+impl TagQuery for LayoutDirectory {
+    fn entry_named(&self, name: &str) -> Result<Option<Descriptor>> {
+        #[cfg(unix)]
+        if let Some(found) = flat_index::tagged(&self.root, name) {
+            return Ok(found);
+        }
+        self.index()?.entry_named(name)
+    }
+
+    fn full_references(&self, tag: &str) -> Result<Vec<(String, Digest)>> {
+        #[cfg(unix)]
+        if let Some(found) = flat_index::full_references(&self.root, tag) {
+            return Ok(found);
+        }
+        self.index()?.full_references(tag)
+    }
+}
+
 impl LayoutDirectory {
     fn stamped_index(&self) -> Result<(Option<FileStamp>, Arc<Index>)> {
         // The stamp is taken before reading. If the file changes in between, the next call reads it again.
         let stamp = index_stamp(&self.root)?;
-        Ok((stamp, cached(&self.index, stamp, || read_index(&self.root))?))
+        Ok((stamp, cached(&self.index, stamp, || read_or_complete(&self.root))?))
     }
 }
 
@@ -269,6 +335,21 @@ impl LayoutFiles for LayoutDirectory {
 
     fn index(&self) -> Result<Arc<Index>> {
         self.stamped_index().map(|(_, index)| index)
+    }
+
+    fn tagged(&self, name: &str, tag_rule: TagRule) -> Result<Option<Descriptor>> {
+        match tag_rule {
+            TagRule::AnyName => self.entry_named(name),
+            TagRule::Repository => self.repository_tag(name),
+        }
+    }
+
+    fn find(&self, digest: &Digest) -> Result<Option<Descriptor>> {
+        #[cfg(unix)]
+        if let Some(found) = flat_index::find(&self.root, digest) {
+            return Ok(found);
+        }
+        Ok(self.index()?.find(digest))
     }
 
     fn graph(&self) -> Result<Arc<Graph>> {

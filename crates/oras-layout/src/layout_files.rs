@@ -7,12 +7,14 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Error, Result};
+use oras_store::{ByteStream, Error, MAX_MANIFEST_SIZE, Result};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::blob::{Blob, BlobReader, read_opened};
 use crate::disk::blobs;
 use crate::graph::Graph;
-use crate::index::Index;
+use crate::index::{Index, TagQuery};
 use crate::not_found::reference_not_found;
 
 /// Access to the files of a layout. All methods may block.
@@ -21,6 +23,18 @@ pub(crate) trait LayoutFiles: Send + Sync + 'static {
     fn path(&self) -> &Path;
     /// Returns the current `index.json`.
     fn index(&self) -> Result<Arc<Index>>;
+    /// Returns the entry with the name.
+    fn tagged(&self, name: &str, tag_rule: TagRule) -> Result<Option<Descriptor>> {
+        let index = self.index()?;
+        match tag_rule {
+            TagRule::AnyName => index.entry_named(name),
+            TagRule::Repository => index.repository_tag(name),
+        }
+    }
+    /// Returns the first entry of the digest, without its tag.
+    fn find(&self, digest: &Digest) -> Result<Option<Descriptor>> {
+        Ok(self.index()?.find(digest))
+    }
     /// Returns the graph of the manifests that the index reaches.
     fn graph(&self) -> Result<Arc<Graph>>;
     /// Marks a blob as in use if the layout records uses; then returns false if the blob is missing.
@@ -59,12 +73,7 @@ pub(crate) async fn resolve<F: LayoutFiles>(
 ) -> Result<Descriptor> {
     let (files, reference) = (Arc::clone(files), reference.to_owned());
     blocking(move || {
-        let index = files.index()?;
-        let tagged = match tag_rule {
-            TagRule::AnyName => index.tagged(&reference),
-            TagRule::Repository => index.repository_tag(&reference),
-        };
-        if let Some(descriptor) = tagged {
+        if let Some(descriptor) = files.tagged(&reference, tag_rule)? {
             return Ok(descriptor);
         }
         let not_found = || reference_not_found(files.path(), &reference);
@@ -73,17 +82,47 @@ pub(crate) async fn resolve<F: LayoutFiles>(
         if !files.claim(&digest)? {
             return Err(not_found());
         }
-        if let Some(descriptor) = index.find(&digest) {
+        if let Some(descriptor) = files.find(&digest)? {
             return Ok(descriptor);
         }
-        if let Some(descriptor) = files.graph()?.unlisted(&digest) {
+        let blob = files.open(&digest)?;
+        let size = blob.size;
+        // The graph is built only for the few blobs that can be manifests, because that reads all manifests.
+        if may_be_manifest(&blob)?
+            && let Some(descriptor) = files.graph()?.unlisted(&digest)
+        {
             return Ok(descriptor);
         }
         // The digest is not a known manifest, so it is a blob. A layout does not record the media types of blobs.
-        let size = files.open(&digest)?.size;
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
     })
     .await
+}
+
+/// Returns true if the text of a blob may be a manifest: a JSON object with a field that each kind of manifest has.
+fn may_be_manifest(blob: &Blob) -> Result<bool> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Glance {
+        schema_version: Option<IgnoredAny>,
+        manifests: Option<IgnoredAny>,
+        layers: Option<IgnoredAny>,
+        blobs: Option<IgnoredAny>,
+    }
+    if blob.size > MAX_MANIFEST_SIZE {
+        return Ok(false);
+    }
+    let Some(bytes) = blob.bytes(blob.size)?.filter(|bytes| bytes.trim_ascii_start().starts_with(b"{"))
+    else {
+        return Ok(false);
+    };
+    // The full parser decides on a text that cannot be deserialized here, for example because of duplicate fields.
+    Ok(serde_json::from_slice::<Glance>(&bytes).map_or(
+        true,
+        |Glance { schema_version, manifests, layers, blobs }| {
+            [schema_version, manifests, layers, blobs].iter().any(Option::is_some)
+        },
+    ))
 }
 
 /// Streams the unverified bytes of a blob in `range`.

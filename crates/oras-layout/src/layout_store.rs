@@ -15,7 +15,7 @@ use crate::blob_upload::BlobUpload;
 use crate::checked_manifest::checked;
 use crate::disk::blobs;
 use crate::disk::create_layout::exists;
-use crate::index::IndexChange;
+use crate::index::{IndexChange, TagQuery};
 use crate::layout::Layout;
 use crate::layout_files::{self, TagRule};
 use crate::not_found::reference_not_found;
@@ -53,7 +53,7 @@ impl Target for Layout {
         }
         // A manifest without an entry in the index must be pushed again, or other tools do not find it.
         if is_present && descriptor.media_type.is_manifest() {
-            return Ok(self.index().await?.contains(&descriptor.digest));
+            return self.is_listed(&descriptor.digest).await;
         }
         Ok(is_present)
     }
@@ -110,7 +110,7 @@ impl Layout {
             TagRule::AnyName => self.change(IndexChange::Tag(node.clone(), tag.to_owned())).await?,
             TagRule::Repository => {
                 // The names to move are either the tag itself or all full references that contain it.
-                let names = self.index().await?.names_to_move(tag);
+                let names = self.query(tag, |layout, tag| layout.names_to_move(tag)).await?;
                 let changes = names.into_iter().map(|name| IndexChange::Tag(node.clone(), name)).collect();
                 self.store_pending().await?;
                 self.write(changes).await?;
@@ -121,10 +121,12 @@ impl Layout {
 
     async fn remove_tag(&self, tag: &str) -> Result<()> {
         self.store_pending().await?;
-        let index = self.index().await?;
         let names = match self.options().tag_rule() {
-            TagRule::AnyName => index.tagged(tag).map(|_| tag.to_owned()).into_iter().collect(),
-            TagRule::Repository => index.names_to_remove(tag),
+            TagRule::AnyName => {
+                let tagged = self.query(tag, |layout, tag| layout.entry_named(tag)).await?;
+                tagged.map(|_| tag.to_owned()).into_iter().collect()
+            }
+            TagRule::Repository => self.query(tag, |layout, tag| layout.names_to_remove(tag)).await?,
         };
         if !names.is_empty() {
             return self.write(names.into_iter().map(IndexChange::Untag).collect()).await;

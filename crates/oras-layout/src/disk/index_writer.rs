@@ -13,6 +13,8 @@ use oras_store::Result;
 
 use super::blobs;
 use super::create_layout::{create_layout, exists};
+#[cfg(unix)]
+use super::flat_index;
 use super::index_file::{read_index, replace_index};
 use super::layout_lock::lock_layout;
 use crate::index::{Index, IndexChange};
@@ -88,6 +90,11 @@ pub(crate) fn apply_changes<'a>(
 ) -> Result<()> {
     create_layout(root)?;
     let _lock = lock_layout(root)?;
+    let changes: Vec<_> = changes.into_iter().collect();
+    #[cfg(unix)]
+    if flat_index::apply_flat(root, &changes)?.is_some() {
+        return Ok(());
+    }
     // The index is read under the lock, because a cached one may lack the changes of another process.
     let mut index = read_index(root)?;
     let mut is_changed = false;

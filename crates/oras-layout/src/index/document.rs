@@ -129,6 +129,11 @@ impl Index {
         self.entries.iter().map(IndexEntry::descriptor)
     }
 
+    /// Returns the entries with their offsets in `document`, from which this index was parsed.
+    pub(crate) fn placed_entries(&self, document: &Bytes) -> impl Iterator<Item = (usize, &IndexEntry)> {
+        self.entries.iter().map(move |entry| (entry.offset_in(document), entry))
+    }
+
     /// Returns the entry with the tag; the last one if there are several.
     pub(crate) fn tagged(&self, tag: &str) -> Option<Descriptor> {
         self.entries.iter().rev().find(|entry| entry.tag() == Some(tag)).map(IndexEntry::descriptor)

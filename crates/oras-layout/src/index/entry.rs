@@ -53,6 +53,16 @@ impl IndexEntry {
         serde_json::from_slice(&self.text).unwrap_or_else(fallback)
     }
 
+    /// Returns the number of bytes of the text.
+    pub(crate) fn text_length(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Returns the offset of the text in the document that it was parsed from.
+    pub(super) fn offset_in(&self, document: &Bytes) -> usize {
+        (self.text.as_ptr() as usize).saturating_sub(document.as_ptr() as usize)
+    }
+
     pub(crate) fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }

@@ -7,16 +7,69 @@ use std::collections::BTreeMap;
 
 use oras_spec::reference::{check_registry, check_repository, check_tag};
 use oras_spec::{Descriptor, Digest};
+use oras_store::Result;
 
 use super::document::Index;
 
-impl Index {
+/// Finds entries by their names. The whole index has them, or the lookup file of a large one.
+pub(crate) trait TagQuery {
+    /// Returns the entry with exactly this name; the last one if there are several.
+    fn entry_named(&self, name: &str) -> Result<Option<Descriptor>>;
+    /// Returns the names that are full references with the tag, in the order of the index, each with its digest.
+    fn full_references(&self, tag: &str) -> Result<Vec<(String, Digest)>>;
+
     /// Returns the manifest with the tag: from an entry with exactly this name, or else from full references.
-    pub(crate) fn repository_tag(&self, tag: &str) -> Option<Descriptor> {
-        check_tag(tag).ok()?;
-        self.tagged(tag).or_else(|| self.tagged(self.full_references(tag).first()?))
+    fn repository_tag(&self, tag: &str) -> Result<Option<Descriptor>> {
+        if check_tag(tag).is_err() {
+            return Ok(None);
+        }
+        match self.entry_named(tag)? {
+            Some(node) => Ok(Some(node)),
+            None => self.same_references(tag)?.first().map_or(Ok(None), |name| self.entry_named(name)),
+        }
     }
 
+    /// Returns the names to remove in order to remove the tag.
+    fn names_to_remove(&self, tag: &str) -> Result<Vec<String>> {
+        let mut names = self.same_references(tag)?;
+        if check_tag(tag).is_ok() && self.entry_named(tag)?.is_some() {
+            names.push(tag.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Returns the names to move in order to move the tag to another manifest.
+    fn names_to_move(&self, tag: &str) -> Result<Vec<String>> {
+        let names = self.same_references(tag)?;
+        Ok(if names.is_empty() || self.entry_named(tag)?.is_some() { vec![tag.to_owned()] } else { names })
+    }
+
+    /// Returns the full references with the tag; none if they have different digests.
+    fn same_references(&self, tag: &str) -> Result<Vec<String>> {
+        let found = self.full_references(tag)?;
+        let is_same = found.iter().all(|(_, digest)| Some(digest) == found.first().map(|(_, first)| first));
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in found.into_iter().filter(|_| is_same) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+}
+
+impl TagQuery for Index {
+    fn entry_named(&self, name: &str) -> Result<Option<Descriptor>> {
+        Ok(self.tagged(name))
+    }
+
+    fn full_references(&self, tag: &str) -> Result<Vec<(String, Digest)>> {
+        let named = self.tags_with_digests().filter(|(name, digest)| tag_in(name, digest) == Some(tag));
+        Ok(named.map(|(name, digest)| (name.to_owned(), digest.clone())).collect())
+    }
+}
+
+impl Index {
     /// Returns all valid tags, sorted.
     pub(crate) fn repository_tags(&self) -> Vec<String> {
         // The digest is `None` if full references with the tag have different digests.
@@ -33,7 +86,7 @@ impl Index {
         tags.into_keys().map(ToOwned::to_owned).collect()
     }
 
-    /// Returns all valid tags with the manifests that [`repository_tag`](Self::repository_tag) returns for them.
+    /// Returns all valid tags with the manifests that [`repository_tag`](TagQuery::repository_tag) returns for them.
     pub(crate) fn nodes_by_repository_tag(&self) -> BTreeMap<String, Descriptor> {
         let nodes = self.nodes_by_tag();
         let full = nodes.iter().filter_map(|(name, node)| Some((tag_in(name, &node.digest)?, name)));
@@ -45,40 +98,11 @@ impl Index {
         };
         self.repository_tags().into_iter().filter_map(named).collect()
     }
-
-    /// Returns the names to remove in order to remove the tag.
-    pub(crate) fn names_to_remove(&self, tag: &str) -> Vec<String> {
-        let mut names = self.full_references(tag);
-        names.extend(self.tagged(tag).filter(|_| check_tag(tag).is_ok()).map(|_| tag.to_owned()));
-        names
-    }
-
-    /// Returns the names to move in order to move the tag to another manifest.
-    pub(crate) fn names_to_move(&self, tag: &str) -> Vec<String> {
-        let names = self.full_references(tag);
-        if names.is_empty() || self.tagged(tag).is_some() { vec![tag.to_owned()] } else { names }
-    }
-
-    /// Returns the full references with the tag; none if they have different digests.
-    fn full_references(&self, tag: &str) -> Vec<String> {
-        let mut found = self.tags_with_digests().filter(|(name, digest)| tag_in(name, digest) == Some(tag));
-        let Some((first, first_digest)) = found.next() else { return Vec::new() };
-        let mut names = vec![first.to_owned()];
-        for (name, digest) in found {
-            if digest != first_digest {
-                return Vec::new();
-            }
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
-        }
-        names
-    }
 }
 
 /// Returns the tag in a full reference, such as `docker.io/library/tool:3.20` or `centos:8.3`. The reference may end
 /// with the digest of the manifest.
-fn tag_in<'a>(name: &'a str, digest: &Digest) -> Option<&'a str> {
+pub(crate) fn tag_in<'a>(name: &'a str, digest: &Digest) -> Option<&'a str> {
     let (front, pinned) = name.split_once('@').map_or((name, None), |(front, digest)| (front, Some(digest)));
     // A name with another digest contradicts its entry, and `sha256:…` is a digest and not a repository with a tag.
     if pinned.is_some_and(|pinned| pinned != digest.to_string()) || front.parse::<Digest>().is_ok() {
@@ -156,11 +180,11 @@ mod tests {
             ("with space", "a"),
         ]);
         assert_eq!(index.repository_tags(), ["3.20", "v1"]);
-        assert_eq!(index.repository_tag("3.20").unwrap().digest, descriptor("a").digest);
-        assert_eq!(index.repository_tag("v1").unwrap().digest, descriptor("a").digest);
+        assert_eq!(index.repository_tag("3.20").unwrap().unwrap().digest, descriptor("a").digest);
+        assert_eq!(index.repository_tag("v1").unwrap().unwrap().digest, descriptor("a").digest);
         for none in ["both", "a+b", "with space", "docker.io/tool:3.20", &descriptor("a").digest.to_string()]
         {
-            assert!(index.repository_tag(none).is_none(), "{none}");
+            assert!(index.repository_tag(none).unwrap().is_none(), "{none}");
         }
     }
 
@@ -168,19 +192,19 @@ mod tests {
     fn moves_and_removes_all_names_of_a_tag() {
         let mut index =
             index(&[("docker.io/tool:1", "a"), ("quay.io/tool:1", "a"), ("v", "a"), ("x.io/y:v", "b")]);
-        for name in index.names_to_move("1") {
+        for name in index.names_to_move("1").unwrap() {
             index.apply(&IndexChange::Tag(descriptor("c"), name));
         }
-        assert_eq!(index.repository_tag("1").unwrap().digest, descriptor("c").digest);
+        assert_eq!(index.repository_tag("1").unwrap().unwrap().digest, descriptor("c").digest);
         assert_eq!(index.tags(), ["docker.io/tool:1", "quay.io/tool:1", "v", "x.io/y:v"]);
-        assert_eq!(index.names_to_move("v"), ["v"]);
-        assert_eq!(index.names_to_move("new"), ["new"]);
+        assert_eq!(index.names_to_move("v").unwrap(), ["v"]);
+        assert_eq!(index.names_to_move("new").unwrap(), ["new"]);
         for tag in ["1", "v"] {
-            for name in index.names_to_remove(tag) {
+            for name in index.names_to_remove(tag).unwrap() {
                 index.apply(&IndexChange::Untag(name));
             }
-            assert!(index.repository_tag(tag).is_none(), "{tag}");
+            assert!(index.repository_tag(tag).unwrap().is_none(), "{tag}");
         }
-        assert!(index.repository_tags().is_empty() && index.names_to_remove("1").is_empty());
+        assert!(index.repository_tags().is_empty() && index.names_to_remove("1").unwrap().is_empty());
     }
 }

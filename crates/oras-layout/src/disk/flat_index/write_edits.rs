@@ -1,0 +1,205 @@
+//! Opens an index for edits, writes the edits, and completes those of a killed process.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::Duration;
+
+use oras_fs::failed_to;
+use oras_spec::json;
+use oras_spec::layout::INDEX_FILE;
+use oras_store::Result;
+use serde::{Deserialize, Serialize};
+
+use super::MIN_FLAT_SIZE;
+use super::build_lookup::build_lookup;
+use super::entry_text::read_bytes;
+use super::index_edits::{Edited, IndexEdits};
+use super::lookup_file::{Header, LookupFile, Slot, StampRecord};
+use crate::disk::blobs;
+use crate::index::IndexChange;
+use crate::size_limits::MAX_INDEX_SIZE;
+
+/// Spaces behind the document, which later edits overwrite. The file rarely becomes longer this way: a reader that
+/// has asked for the length of the file reads a complete document.
+const PADDING: u64 = 64 * 1024;
+const MIN_PADDING: u64 = 4 * 1024;
+
+/// New bytes of `index.json`. The old ones are recorded to recognize an index that another program has written since.
+#[derive(Serialize, Deserialize)]
+struct Edit {
+    offset: u64,
+    old: String,
+    new: String,
+}
+
+/// Applies changes to a large `index.json` in place. Returns whether anything changed, or `None` if the index must be
+/// read and replaced as a whole. The caller holds the lock of the layout.
+///
+/// # Errors
+/// `InvalidContent` for a malformed index; `Io`.
+pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option<bool>> {
+    let needs_all = |change: &&IndexChange| matches!(change, IndexChange::Unlist(_) | IndexChange::Prune(_));
+    if changes.iter().any(needs_all) {
+        return Ok(None);
+    }
+    let Some(index) = open_for_edits(root) else { return Ok(None) };
+    let Some(mut lookup) = current_lookup(root, &index, changes.len())? else { return Ok(None) };
+    let path = root.join(INDEX_FILE);
+    let failed = failed_to("write", &path);
+    let mut edits = IndexEdits::new(&index, &lookup);
+    for change in changes {
+        if edits.apply(change).map_err(&failed)?.is_none() {
+            return Ok(None);
+        }
+    }
+    if edits.is_empty() {
+        return Ok(Some(false));
+    }
+    for digest in &edits.tag_losers {
+        // The delay of the garbage collection starts now. Best effort: without it the manifest may be collected earlier.
+        drop(blobs::claim(root, digest, None, Duration::ZERO));
+    }
+    let planned = plan(&index, &lookup, edits).map_err(&failed)?;
+    let Some(planned) = planned else { return Ok(None) };
+    planned.write(&index, &mut lookup).map_err(failed)?;
+    Ok(Some(true))
+}
+
+/// Completes the edits that a killed process has recorded. Returns false if there are none. The caller holds the lock
+/// of the layout.
+pub(crate) fn complete_interrupted(root: &Path) -> bool {
+    let Some(index) = open_for_edits(root) else { return false };
+    let lookup = LookupFile::open(root, true).filter(LookupFile::has_edits);
+    // After an error, the caller reads the index as it is, and reports that it is malformed.
+    lookup.is_some_and(|mut lookup| complete(&index, &mut lookup).unwrap_or(false))
+}
+
+/// Opens `index.json` if it can be edited in place: it is large, belongs to this layout alone, and may be written.
+fn open_for_edits(root: &Path) -> Option<File> {
+    let path = root.join(INDEX_FILE);
+    let found = fs::symlink_metadata(&path).ok()?;
+    // With a second hard link, the edit would also change another layout.
+    if !found.is_file() || found.nlink() != 1 || found.len() < MIN_FLAT_SIZE {
+        return None;
+    }
+    File::options().read(true).write(true).open(path).ok()
+}
+
+/// Returns the lookup file of the index, with room for some changes. It is made again if it is not current.
+fn current_lookup(root: &Path, index: &File, changes: usize) -> Result<Option<LookupFile>> {
+    if let Some(mut lookup) = LookupFile::open(root, true) {
+        let is_complete = !lookup.has_edits() || complete(index, &mut lookup).unwrap_or(false);
+        let is_current =
+            is_complete && StampRecord::of(index).is_ok_and(|stamp| stamp == lookup.header.stamp);
+        // A change adds at most two entries with three keys each.
+        if is_current && lookup.has_room_for(changes.saturating_mul(6)) {
+            return Ok(Some(lookup));
+        }
+    }
+    let built = build_lookup(root, index)?;
+    Ok(built.filter(|lookup| lookup.has_room_for(changes.saturating_mul(6))))
+}
+
+/// Edits with the header and the slots that the lookup file gets.
+struct PlannedEdits {
+    edits: Vec<Edit>,
+    header: Header,
+    slots: Vec<Slot>,
+}
+
+/// Returns what is written for the edits. Returns `None` if the index should be replaced instead.
+fn plan(index: &File, lookup: &LookupFile, edits: IndexEdits<'_>) -> Edited<PlannedEdits> {
+    let mut header = lookup.header.clone();
+    let Some(recorded) = recorded_edits(index, &edits, &header)? else { return Ok(None) };
+    header.end += edits.appended.len() as u64;
+    header.entries = edits.entries;
+    header.blank += edits.blank;
+    // Replacing the index removes the space of deleted entries.
+    let has_much_space = header.blank > header.end / 2;
+    if has_much_space || header.end + header.closing.len() as u64 > MAX_INDEX_SIZE {
+        return Ok(None);
+    }
+    Ok(Some(PlannedEdits { edits: recorded, header, slots: edits.slots }))
+}
+
+impl PlannedEdits {
+    fn write(self, index: &File, lookup: &mut LookupFile) -> io::Result<()> {
+        lookup.set_header(self.header);
+        for slot in &self.slots {
+            lookup.add(slot)?;
+        }
+        lookup.record_edits(&json::to_vec(&self.edits))?;
+        write(index, lookup, &self.edits)
+    }
+}
+
+/// Returns the edits as ranges of bytes, with the old bytes. New entries come first, so that a reader never misses a
+/// tag that moves.
+fn recorded_edits(index: &File, edits: &IndexEdits<'_>, header: &Header) -> Edited<Vec<Edit>> {
+    let mut ranges = Vec::new();
+    if !edits.appended.is_empty() {
+        let mut text = edits.appended.clone();
+        text.extend(header.closing.as_bytes());
+        ranges.push((header.end, text));
+    }
+    let mut next = None;
+    for (offset, byte) in &edits.overwritten {
+        match ranges.last_mut().filter(|_| next == Some(*offset)) {
+            Some((_, text)) => text.push(*byte),
+            None => ranges.push((*offset, vec![*byte])),
+        }
+        next = Some(offset + 1);
+    }
+    let mut recorded = Vec::new();
+    for (offset, new) in ranges {
+        let old = read_bytes(index, offset, new.len())?;
+        let (Ok(old), Ok(new)) = (String::from_utf8(old), String::from_utf8(new)) else { return Ok(None) };
+        recorded.push(Edit { offset, old, new });
+    }
+    Ok(Some(recorded))
+}
+
+/// Writes recorded edits to `index.json`.
+fn write(index: &File, lookup: &mut LookupFile, edits: &[Edit]) -> io::Result<()> {
+    for edit in edits {
+        index.write_all_at(edit.new.as_bytes(), edit.offset)?;
+    }
+    let document_end = lookup.header.end + lookup.header.closing.len() as u64;
+    let length = index.metadata()?.len();
+    if length < document_end + MIN_PADDING {
+        let spaces = vec![b' '; usize::try_from(document_end + PADDING - length).unwrap_or_default()];
+        index.write_all_at(&spaces, length)?;
+    }
+    index.sync_data()?;
+    lookup.finish_edits(StampRecord::of(index)?)
+}
+
+/// Writes the edits that a killed process has recorded. Returns false if they do not belong to this index.
+fn complete(index: &File, lookup: &mut LookupFile) -> io::Result<bool> {
+    let stamp = StampRecord::of(index)?;
+    let Some(recorded) = lookup.recorded_edits()?.filter(|_| stamp.is_same_file(&lookup.header.stamp)) else {
+        return Ok(false);
+    };
+    let Ok(edits) = serde_json::from_slice::<Vec<Edit>>(&recorded) else { return Ok(false) };
+    for edit in &edits {
+        if !is_old_or_new(index, edit)? {
+            return Ok(false);
+        }
+    }
+    write(index, lookup, &edits)?;
+    Ok(true)
+}
+
+/// Returns true if each byte in the range of the edit is the old or the new one. After a power failure it may be a
+/// mixture.
+fn is_old_or_new(index: &File, edit: &Edit) -> io::Result<bool> {
+    let current = read_bytes(index, edit.offset, edit.new.len())?;
+    let (old, new) = (edit.old.as_bytes(), edit.new.as_bytes());
+    let is_known = |(at, byte): (usize, &u8)| {
+        // Behind the old end of the file there may be zeros: its length was written, but not its bytes.
+        old.get(at).map_or(*byte == 0, |old| old == byte) || new.get(at) == Some(byte)
+    };
+    Ok(current.len() >= old.len() && current.iter().enumerate().all(is_known))
+}
