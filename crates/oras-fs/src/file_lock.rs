@@ -6,12 +6,13 @@ use std::io;
 use crate::io_error::is_refused;
 use crate::warnings::warn_of_missing_locks;
 
-/// Waits for the lock on `file`. On a file system without locks, logs a warning and returns without a lock.
+/// Waits for the lock on `file`, and returns true. On a file system without locks, logs a warning and returns false
+/// without a lock.
 ///
 /// # Errors
 /// Errors of locking, except the one that reports a file system without locks.
-pub fn lock(file: &File) -> io::Result<()> {
-    file.lock().or_else(ignore_missing_locks)
+pub fn lock(file: &File) -> io::Result<bool> {
+    file.lock().map(|()| true).or_else(|error| ignore_missing_locks(error).map(|()| false))
 }
 
 /// Locks `file` without waiting, and returns false if another process has the lock. On a file system without locks,

@@ -37,20 +37,37 @@ impl Graph {
     /// Builds the graph of the manifests that [`walk`] visits.
     pub(crate) fn build(reader: &BlobReader<'_>, index: &Arc<Index>) -> Result<Self> {
         let mut graph = Self { index: Arc::clone(index), ..Self::default() };
-        let entries = index.len();
-        walk(may_have_relations, reader, index, |node, entry, manifest| {
+        let entries = index.descriptors().enumerate().map(|(number, node)| (Some(number), node));
+        graph.add(reader, entries)?;
+        Ok(graph)
+    }
+
+    /// Adds entries that the index got later, and what they reach. They count as unlisted.
+    #[cfg(unix)]
+    pub(crate) fn extend(&mut self, reader: &BlobReader<'_>, entries: Vec<Descriptor>) -> Result<()> {
+        self.add(reader, entries.into_iter().map(|node| (None, node)))
+    }
+
+    fn add(
+        &mut self,
+        reader: &BlobReader<'_>,
+        entries: impl Iterator<Item = (Option<usize>, Descriptor)>,
+    ) -> Result<()> {
+        let listed = self.index.len();
+        walk(may_have_relations, reader, entries, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
             // Entries of the index and unlisted manifests share one range of numbers, in which the entries come first.
-            let number = entry.unwrap_or(entries + graph.unlisted_order.len());
+            let number = entry.unwrap_or(listed + self.unlisted_order.len());
             if entry.is_none() {
-                graph.unlisted.insert(node.digest.clone(), node.clone());
-                graph.unlisted_order.push(node.digest.clone());
+                if self.unlisted.insert(node.digest.clone(), node.clone()).is_some() {
+                    return;
+                }
+                self.unlisted_order.push(node.digest.clone());
             }
             if let (Some(subject), Ok(number)) = (manifest.subject(), u32::try_from(number)) {
-                graph.referrers.entry(subject.digest.clone()).or_default().push(number);
+                self.referrers.entry(subject.digest.clone()).or_default().push(number);
             }
-        })?;
-        Ok(graph)
+        })
     }
 
     /// Returns the manifest of the digest if it has no entry in the index, but another manifest lists it.
@@ -61,12 +78,17 @@ impl Graph {
     /// Returns the referrers of the subject in the order of the index. Their annotations are read from the manifests.
     pub(crate) fn referrers(&self, reader: &BlobReader<'_>, subject: &Digest) -> Result<Vec<Descriptor>> {
         let numbers = self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default();
+        // A manifest that got a second entry later has two numbers.
+        let mut seen = HashSet::new();
         let described = numbers.iter().filter_map(|number| {
             let number = *number as usize;
             let node = match number.checked_sub(self.index.len()) {
                 None => self.index.descriptor(number)?.plain(),
                 Some(number) => self.unlisted(self.unlisted_order.get(number)?)?,
             };
+            if !seen.insert(node.digest.clone()) {
+                return None;
+            }
             let manifest = read_manifest(reader, &node).transpose()?;
             Some(manifest.map(|manifest| manifest.referrer_descriptor(&node)))
         });
@@ -74,19 +96,19 @@ impl Graph {
     }
 }
 
-/// Visits every manifest that the index reaches, each once, with the number of its entry if it has one. The manifest is
+/// Visits every manifest that the entries reach, each once, with the number of its entry if it has one. The manifest is
 /// `None` if it is missing, which is valid in a sparse layout, has the wrong digest, or is too large. An entry whose text
 /// does not pass `filter` counts as missing.
 pub(crate) fn walk(
     filter: fn(&[u8]) -> bool,
     reader: &BlobReader<'_>,
-    index: &Index,
+    entries: impl Iterator<Item = (Option<usize>, Descriptor)>,
     mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
 ) -> Result<()> {
     // The filter runs before the digest is verified, because it takes less time.
     let filtered = |node: &Descriptor| Ok(reader(node)?.filter(|bytes| filter(bytes)));
     let mut seen = HashSet::new();
-    let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate();
+    let mut entries = entries.map(|(number, entry)| (number, entry.plain()));
     loop {
         let batch = take_batch(&mut entries, &seen);
         if batch.is_empty() {
@@ -96,7 +118,7 @@ pub(crate) fn walk(
         for ((number, node), manifest) in batch.into_iter().zip(manifests) {
             // Only the entry itself was read with the batch. Its children are read one by one.
             let mut already_read = Some(manifest);
-            let mut next = vec![(node, Some(number))];
+            let mut next = vec![(node, number)];
             while let Some((node, entry)) = next.pop() {
                 if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
                     continue;
@@ -116,9 +138,9 @@ pub(crate) fn walk(
 
 /// Returns the next entries that are manifests and were not visited yet; none at the end.
 fn take_batch(
-    entries: &mut impl Iterator<Item = (usize, Descriptor)>,
+    entries: &mut impl Iterator<Item = (Option<usize>, Descriptor)>,
     seen: &HashSet<Digest>,
-) -> Vec<(usize, Descriptor)> {
+) -> Vec<(Option<usize>, Descriptor)> {
     let (mut batch, mut size) = (Vec::new(), 0_u64);
     while size < BATCH_SIZE
         && batch.len() < BATCH
@@ -134,7 +156,10 @@ fn take_batch(
 }
 
 /// Reads the manifests of `entries` with several threads.
-fn read_all(reader: &BlobReader<'_>, entries: &[(usize, Descriptor)]) -> Result<Vec<Option<Manifest>>> {
+fn read_all(
+    reader: &BlobReader<'_>,
+    entries: &[(Option<usize>, Descriptor)],
+) -> Result<Vec<Option<Manifest>>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
     let threads = entries.len().div_ceil(MIN_SHARE).min(cores);
     in_parallel(entries.iter(), threads, |(_, node)| read_manifest(reader, node))

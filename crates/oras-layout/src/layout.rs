@@ -55,7 +55,7 @@ pub(crate) struct LayoutDirectory {
     pub(crate) pending: PendingManifests,
     pub(crate) queue: BlockingQueue,
     index: Cached<Index>,
-    graph: Cached<Graph>,
+    graph: Mutex<Option<CachedGraph>>,
     verified: VerifiedBlobs,
 }
 
@@ -257,6 +257,15 @@ impl Layout {
     }
 }
 
+/// The graph of the index with the stamp.
+#[derive(Debug)]
+struct CachedGraph {
+    stamp: Option<FileStamp>,
+    graph: Arc<Graph>,
+    #[cfg(unix)]
+    growth: Option<flat_index::IndexGrowth>,
+}
+
 /// A value that was made from the index with the stamp.
 type Cached<T> = Mutex<Option<(Option<FileStamp>, Arc<T>)>>;
 
@@ -283,7 +292,8 @@ fn read_or_complete(root: &Path) -> Result<Index> {
     let read = read_index(root);
     #[cfg(unix)]
     if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidContent)
-        && let Ok(_lock) = lock_layout(root)
+        && let Ok(lock) = lock_layout(root)
+        && lock.is_exclusive
         && flat_index::complete_interrupted(root)
     {
         return read_index(root);
@@ -321,6 +331,25 @@ impl TagQuery for LayoutDirectory {
 }
 
 impl LayoutDirectory {
+    /// Adds the manifests that the index got since the graph was built. Returns false if the graph must be built again.
+    #[cfg(unix)]
+    fn extend(&self, cached: &mut CachedGraph, stamp: Option<FileStamp>) -> Result<bool> {
+        let Some(mut growth) = cached.growth.clone() else { return Ok(false) };
+        let Some(added) = growth.next_entries(&self.root) else { return Ok(false) };
+        if !added.is_empty() {
+            Arc::make_mut(&mut cached.graph).extend(&*self.reader(), added)?;
+        }
+        cached.growth = Some(growth);
+        // The stamp was taken before the entries were read, so later entries are read by the next call.
+        cached.stamp = stamp;
+        Ok(true)
+    }
+
+    #[cfg(not(unix))]
+    fn extend(&self, _: &mut CachedGraph, _: Option<FileStamp>) -> Result<bool> {
+        Ok(false)
+    }
+
     fn stamped_index(&self) -> Result<(Option<FileStamp>, Arc<Index>)> {
         // The stamp is taken before reading. If the file changes in between, the next call reads it again.
         let stamp = index_stamp(&self.root)?;
@@ -353,8 +382,24 @@ impl LayoutFiles for LayoutDirectory {
     }
 
     fn graph(&self) -> Result<Arc<Graph>> {
+        // The lock is held while the graph is built, so that concurrent callers build it only once.
+        let mut cached = self.graph.lock();
+        let stamp = index_stamp(&self.root)?;
+        if let Some(cached) = &mut *cached
+            && (cached.stamp == stamp || self.extend(cached, stamp)?)
+        {
+            return Ok(Arc::clone(&cached.graph));
+        }
         let (stamp, index) = self.stamped_index()?;
-        cached(&self.graph, stamp, || Graph::build(&*self.reader(), &index))
+        let graph = Arc::new(Graph::build(&*self.reader(), &index)?);
+        *cached = Some(CachedGraph {
+            stamp,
+            graph: Arc::clone(&graph),
+            #[cfg(unix)]
+            growth: stamp
+                .map(|stamp| flat_index::IndexGrowth::at(&self.root, stamp, index.end_of_entries() as u64)),
+        });
+        Ok(graph)
     }
 
     fn claim(&self, digest: &Digest) -> Result<bool> {

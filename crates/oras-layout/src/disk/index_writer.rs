@@ -89,10 +89,11 @@ pub(crate) fn apply_changes<'a>(
     changes: impl IntoIterator<Item = &'a IndexChange>,
 ) -> Result<()> {
     create_layout(root)?;
-    let _lock = lock_layout(root)?;
+    let lock = lock_layout(root)?;
     let changes: Vec<_> = changes.into_iter().collect();
+    // Two writers without a lock could edit the same bytes. When they replace the whole file, only changes are lost.
     #[cfg(unix)]
-    if flat_index::apply_flat(root, &changes)?.is_some() {
+    if lock.is_exclusive && flat_index::apply_flat(root, &changes)?.is_some() {
         return Ok(());
     }
     // The index is read under the lock, because a cached one may lack the changes of another process.

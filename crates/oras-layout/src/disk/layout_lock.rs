@@ -7,12 +7,18 @@ use oras_fs::failed_to;
 use oras_spec::layout::MARKER_FILE;
 use oras_store::Result;
 
-/// Waits until no other process changes the layout. Dropping the returned file unlocks the layout. On a file system
-/// without locks this returns at once.
-pub(crate) fn lock_layout(root: &Path) -> Result<File> {
+/// The lock of a layout. Dropping it unlocks the layout.
+pub(crate) struct LayoutLock {
+    _file: File,
+    /// False on a file system without locks: other processes may write at the same time.
+    pub(crate) is_exclusive: bool,
+}
+
+/// Waits until no other process changes the layout. On a file system without locks this returns at once.
+pub(crate) fn lock_layout(root: &Path) -> Result<LayoutLock> {
     let marker = root.join(MARKER_FILE);
     // Unlike `index.json`, the marker is never replaced. After a replacement, other processes would lock a new file.
     let (lock, _) = oras_fs::open_regular_or_link(&marker).map_err(failed_to("open", &marker))?;
-    oras_fs::lock(&lock).map_err(failed_to("lock", &marker))?;
-    Ok(lock)
+    let is_exclusive = oras_fs::lock(&lock).map_err(failed_to("lock", &marker))?;
+    Ok(LayoutLock { _file: lock, is_exclusive })
 }

@@ -18,6 +18,8 @@ use super::entry::IndexEntry;
 pub(crate) struct Index {
     document: Map<String, Value>,
     entries: Vec<IndexEntry>,
+    /// The offset behind the last entry in the text that was parsed.
+    end_of_entries: usize,
     /// The digests that have an entry, cached so that adding many entries is fast. Any other change clears the cache.
     digests: Option<HashSet<Digest>>,
 }
@@ -55,7 +57,7 @@ impl Default for Index {
         let mut document = Map::new();
         document.insert("schemaVersion".to_owned(), json!(2));
         document.insert("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX.as_str()));
-        Self { document, entries: Vec::new(), digests: None }
+        Self { document, entries: Vec::new(), end_of_entries: 0, digests: None }
     }
 }
 
@@ -79,7 +81,9 @@ impl Index {
             let text = bytes.slice_ref(entry.get().as_bytes());
             entries.push(IndexEntry::parse(text).map_err(invalid)?);
         }
-        Ok(Self { document, entries, digests: None })
+        let end = |entry: &IndexEntry| entry.offset_in(&bytes) + entry.text_length();
+        let end_of_entries = entries.last().map_or(0, end);
+        Ok(Self { document, entries, end_of_entries, digests: None })
     }
 
     /// Returns the document as compact JSON.
@@ -112,6 +116,11 @@ impl Index {
             entry.write(out);
         }
         out.push(b']');
+    }
+
+    /// Returns the offset behind the last entry in the text that was parsed; 0 without entries.
+    pub(crate) fn end_of_entries(&self) -> usize {
+        self.end_of_entries
     }
 
     /// Returns the number of entries.

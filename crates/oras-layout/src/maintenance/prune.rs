@@ -31,7 +31,7 @@ impl Needs {
         walk(
             |_| true,
             &blobs::reader(root),
-            index,
+            index.descriptors().map(|node| (None, node)),
             |node, _, manifest| {
                 let Some(manifest) = manifest else {
                     // If the check fails, the manifest may exist.

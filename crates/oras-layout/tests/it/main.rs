@@ -9,6 +9,8 @@ mod garbage_collection;
 mod graph;
 mod index;
 #[cfg(unix)]
+mod large_index;
+#[cfg(unix)]
 mod link_blob;
 mod malformed_index;
 mod open;

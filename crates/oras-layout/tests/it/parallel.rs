@@ -24,7 +24,7 @@ async fn write(layout: &Layout, name: &str) {
     layout.push(&node, PushMode::Tagged(name)).await.unwrap();
 }
 
-async fn tags(path: &Path) -> Vec<String> {
+pub(crate) async fn tags(path: &Path) -> Vec<String> {
     Layout::open(path).await.unwrap().tags_after(None).try_collect().await.unwrap()
 }
 
@@ -102,7 +102,7 @@ async fn writer() {
     }
 }
 
-fn spawn(path: &Path, name: &str) -> Child {
+pub(crate) fn spawn(path: &Path, name: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "parallel::writer"]).env(WRITER, format!("{name}={}", path.display()));
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

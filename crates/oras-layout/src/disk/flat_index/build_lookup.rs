@@ -31,21 +31,19 @@ pub(super) fn build_lookup(root: &Path, index: &File) -> Result<Option<LookupFil
     let text = Bytes::from(text);
     let parsed = Index::parse(text.clone())?;
     let mut slots = SlotList::default();
-    let mut end_of_last = 0;
     for (offset, entry) in parsed.placed_entries(&text) {
         let offset_in_file = offset as u64;
         LookupKey::of_name(entry).for_each(|key| slots.add(key, offset_in_file));
         slots.add(LookupKey::of_digest(&entry.digest), offset_in_file);
-        end_of_last = end_of_last.max(offset + entry.text_length());
     }
-    let rest = text.get(end_of_last..).unwrap_or_default();
+    let rest = text.get(parsed.end_of_entries()..).unwrap_or_default();
     let spaces = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let closing = rest.get(spaces..).unwrap_or_default().trim_ascii_end();
     let Ok(closing) = String::from_utf8(closing.to_vec()) else { return Ok(None) };
     if parsed.len() < 2 || !closing.starts_with(']') || closing.len() > MAX_CLOSING {
         return Ok(None);
     }
-    let end = (end_of_last + spaces) as u64;
+    let end = (parsed.end_of_entries() + spaces) as u64;
     let description = NewLookup { stamp, end, closing, entries: parsed.len() as u64 };
     // Without a lookup file the index is replaced as a whole, so a full disk is reported there.
     Ok(LookupFile::create(root, description, &slots.slots).ok())
@@ -63,7 +61,7 @@ impl SlotList {
         let count = self.counts.entry(key).or_default();
         *count += 1;
         if *count <= MAX_OFFSETS {
-            self.slots.push(Slot { key, offset });
+            self.slots.push(Slot { key, offset, replaced: None });
         }
     }
 }

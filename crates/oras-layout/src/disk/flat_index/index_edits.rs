@@ -79,7 +79,7 @@ impl<'a> IndexEdits<'a> {
             IndexChange::List(descriptor) => {
                 let Some(is_listed) = self.is_listed(&descriptor.digest, None)? else { return Ok(None) };
                 if !is_listed {
-                    self.append(&IndexEntry::new(descriptor, None))?;
+                    self.append(&IndexEntry::new(descriptor, None), None)?;
                 }
                 Ok(Some(()))
             }
@@ -124,17 +124,8 @@ impl<'a> IndexEdits<'a> {
             if entry.entry.describe(descriptor) && self.replace(&entry)?.is_none() {
                 return Ok(None);
             }
-        } else {
-            let entry = IndexEntry::new(descriptor, Some(tag));
-            // The entry of the old manifest is usually as long as the new one.
-            let written = match others.next() {
-                Some(old) if self.keep_listed(&old)?.is_none() => None,
-                Some(old) => self.replace(&PlacedEntry { entry, ..old })?,
-                None => Some(self.append(&entry)?),
-            };
-            if written.is_none() {
-                return Ok(None);
-            }
+        } else if self.place_tag(&IndexEntry::new(descriptor, Some(tag)), others.next(), &listed)?.is_none() {
+            return Ok(None);
         }
         if self.for_each(others.collect(), |edits, other| edits.remove_tag(&other))?.is_none() {
             return Ok(None);
@@ -142,6 +133,28 @@ impl<'a> IndexEdits<'a> {
         // The tagged entry lists the digest, so an untagged one is redundant.
         let untagged = listed.into_iter().filter(|entry| entry.entry.tag().is_none()).collect();
         self.for_each(untagged, |edits, entry| edits.erase(&entry))
+    }
+
+    /// Writes the entry of a tag that `old` had before, if any. `listed` are other entries of the manifest.
+    fn place_tag(
+        &mut self,
+        entry: &IndexEntry,
+        old: Option<PlacedEntry>,
+        listed: &[PlacedEntry],
+    ) -> Edited<()> {
+        let Some(old) = old else {
+            self.append(entry, None)?;
+            return Ok(Some(()));
+        };
+        // A manifest without an entry gets one at the end, where `IndexGrowth` finds it.
+        if listed.is_empty() {
+            self.append(entry, Some(old.offset))?;
+            return self.remove_tag(&old);
+        }
+        if self.keep_listed(&old)?.is_none() {
+            return Ok(None);
+        }
+        self.replace(&PlacedEntry { entry: entry.clone(), ..old })
     }
 
     /// Removes the tag of an entry. A manifest that loses its last tag keeps an untagged entry.
@@ -163,7 +176,7 @@ impl<'a> IndexEdits<'a> {
         if is_listed == Some(false) {
             let mut untagged = holder.entry.clone();
             untagged.remove_tag();
-            self.append(&untagged)?;
+            self.append(&untagged, None)?;
         }
         Ok(is_listed.map(drop))
     }
@@ -219,13 +232,13 @@ impl<'a> IndexEdits<'a> {
         Ok(bytes)
     }
 
-    /// Writes an entry behind the last one.
-    fn append(&mut self, entry: &IndexEntry) -> io::Result<()> {
+    /// Writes an entry behind the last one. The entry at the offset `replaced` loses the name or is erased.
+    fn append(&mut self, entry: &IndexEntry, replaced: Option<u64>) -> io::Result<()> {
         self.appended.push(b',');
         let offset = self.end + self.appended.len() as u64;
         entry.write(&mut self.appended);
         self.entries += 1;
-        self.add_keys(entry, offset)
+        self.add_keys(entry, offset, replaced)
     }
 
     /// Writes the changed entry of `placed` over its old text, or behind the last entry if it became longer.
@@ -233,12 +246,12 @@ impl<'a> IndexEdits<'a> {
         let mut text = Vec::new();
         placed.entry.write(&mut text);
         if text.len() > placed.length + self.spaces_behind(placed, text.len())? {
-            self.append(&placed.entry)?;
+            self.append(&placed.entry, Some(placed.offset))?;
             return self.erase(placed);
         }
         text.resize(text.len().max(placed.length), b' ');
         self.overwrite(placed.offset, &text);
-        self.add_keys(&placed.entry, placed.offset)?;
+        self.add_keys(&placed.entry, placed.offset, None)?;
         Ok(Some(()))
     }
 
@@ -301,15 +314,16 @@ impl<'a> IndexEdits<'a> {
         }
     }
 
-    fn add_keys(&mut self, entry: &IndexEntry, offset: u64) -> io::Result<()> {
-        for key in LookupKey::of_name(entry).chain([LookupKey::of_digest(&entry.digest)]) {
+    fn add_keys(&mut self, entry: &IndexEntry, offset: u64, replaced: Option<u64>) -> io::Result<()> {
+        let named = LookupKey::of_name(entry).map(|key| (key, replaced));
+        for (key, replaced) in named.chain([(LookupKey::of_digest(&entry.digest), None)]) {
             let known = self.lookup.offsets(key)?;
             let added = self.new_offsets.entry(key).or_default();
+            let is_known = known.contains(&offset) || added.contains(&offset);
             // A key with too many offsets is not searched, so it needs no more of them.
-            if !known.contains(&offset) && !added.contains(&offset) && known.len() + added.len() < MAX_OFFSETS
-            {
+            if !is_known && known.len() + added.len() < MAX_OFFSETS {
                 added.push(offset);
-                self.slots.push(Slot { key, offset });
+                self.slots.push(Slot { key, offset, replaced });
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Finds entries of a large `index.json` through its lookup file, without reading all of it and without the lock.
+//! Finds entries of a large `index.json`, and the entries that were added since a reader read it, through its lookup file, without reading all of it and without the lock.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,8 +16,8 @@ use crate::index::{IndexEntry, tag_in};
 
 /// How often a search is repeated while another process writes, and the pause in between. A write takes a few
 /// milliseconds.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(2);
+pub(super) const ATTEMPTS: u32 = 20;
+pub(super) const PAUSE: Duration = Duration::from_millis(2);
 
 /// Returns the entry with the tag, as [`Index::tagged`](crate::index::Index::tagged) does. Returns `None` if the index
 /// must be read as a whole.
@@ -86,7 +86,7 @@ fn entries(root: &Path, key: LookupKey, matches: impl Fn(&IndexEntry) -> bool) -
 }
 
 /// Opens an index with its lookup file, if that holds for it.
-fn open(root: &Path) -> Option<(File, LookupFile)> {
+pub(super) fn open(root: &Path) -> Option<(File, LookupFile)> {
     let path = root.join(INDEX_FILE);
     if fs::symlink_metadata(&path).ok().is_none_or(|found| !found.is_file() || found.len() < MIN_FLAT_SIZE) {
         return None;

@@ -32,6 +32,8 @@ const MAX_EDITS: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     version: u32,
+    /// The stamp of `index.json` when this file was made. All later changes were made in place.
+    pub(super) origin: StampRecord,
     pub(super) stamp: StampRecord,
     /// The offset of the bracket that ends the list of entries.
     pub(super) end: u64,
@@ -48,7 +50,7 @@ pub(super) struct Header {
 
 /// A [`FileStamp`] as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StampRecord {
+pub(crate) struct StampRecord {
     device: u64,
     inode: u64,
     length: u64,
@@ -56,17 +58,22 @@ pub(super) struct StampRecord {
     changed: i64,
 }
 
-impl StampRecord {
-    pub(super) fn of(file: &File) -> io::Result<Self> {
-        let stamp = FileStamp::of(&file.metadata()?);
+impl From<FileStamp> for StampRecord {
+    fn from(stamp: FileStamp) -> Self {
         let nanoseconds = |time: i128| i64::try_from(time).unwrap_or(i64::MAX);
-        Ok(Self {
+        Self {
             device: stamp.inode.0,
             inode: stamp.inode.1,
             length: stamp.length,
             modified: nanoseconds(stamp.modified),
             changed: nanoseconds(stamp.changed),
-        })
+        }
+    }
+}
+
+impl StampRecord {
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        Ok(FileStamp::of(&file.metadata()?).into())
     }
 
     pub(super) fn is_same_file(&self, other: &Self) -> bool {
@@ -80,10 +87,13 @@ struct EditsRecord {
     digest: Digest,
 }
 
-/// An entry of a new lookup file.
+/// A key with the offset of an entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) key: LookupKey,
     pub(super) offset: u64,
+    /// The offset that the key had instead, where no entry of the key is any more.
+    pub(super) replaced: Option<u64>,
 }
 
 /// An open lookup file.
@@ -115,6 +125,7 @@ impl LookupFile {
         let NewLookup { stamp, end, closing, entries } = description;
         let header = Header {
             version: VERSION,
+            origin: stamp,
             stamp,
             end,
             closing,
@@ -150,22 +161,31 @@ impl LookupFile {
     /// Returns the offsets that were added under the key.
     pub(super) fn offsets(&self, key: LookupKey) -> io::Result<Vec<u64>> {
         let mut found = Vec::new();
-        self.search(key, |offset| found.push(offset))?;
+        self.search(key, |_, offset| found.push(offset))?;
         Ok(found)
     }
 
-    /// Adds an offset under the key. The caller has checked that there is room.
-    pub(super) fn add(&mut self, slot: &Slot) -> io::Result<()> {
-        let free = self.search(slot.key, |_| {})?;
+    /// Adds an offset under its key, unless the key has it. The caller has checked that there is room.
+    fn add(&mut self, slot: &Slot) -> io::Result<()> {
+        let (mut is_known, mut replaced) = (false, None);
+        let free = self.search(slot.key, |number, offset| {
+            is_known |= offset == slot.offset;
+            if slot.replaced == Some(offset) {
+                replaced = Some(number);
+            }
+        })?;
+        if is_known {
+            return Ok(());
+        }
         let mut bytes = slot.key.0.to_le_bytes().to_vec();
         bytes.extend(slot.offset.to_le_bytes());
-        self.file.write_all_at(&bytes, HEADER_SIZE + free * SLOT_SIZE)?;
-        self.header.used_slots += 1;
+        self.file.write_all_at(&bytes, HEADER_SIZE + replaced.unwrap_or(free) * SLOT_SIZE)?;
+        self.header.used_slots += u64::from(replaced.is_none());
         Ok(())
     }
 
-    /// Calls `found` for each offset of the key, and returns the number of the free slot behind them.
-    fn search(&self, key: LookupKey, mut found: impl FnMut(u64)) -> io::Result<u64> {
+    /// Calls `found` with each slot number and offset of the key, and returns the number of the free slot behind them.
+    fn search(&self, key: LookupKey, mut found: impl FnMut(u64, u64)) -> io::Result<u64> {
         let mask = self.header.slots - 1;
         let mut number = key.0 & mask;
         let mut searched = 0;
@@ -182,7 +202,7 @@ impl LookupFile {
                     return Ok(number);
                 }
                 if slot_key == key.0 {
-                    found(offset);
+                    found(number, offset);
                 }
                 number = (number + 1) & mask;
             }
@@ -201,12 +221,20 @@ impl LookupFile {
         self.header = header;
     }
 
-    /// Makes a record of edits durable, together with new slots, before `index.json` is changed.
-    pub(super) fn record_edits(&mut self, edits: &[u8]) -> io::Result<()> {
+    /// Makes a record of edits and the new slots durable, before `index.json` is changed.
+    ///
+    /// The record is written first: a reader that sees one of the new slots then also sees that a write is going on.
+    pub(super) fn record_edits(&mut self, edits: &[u8], slots: &[Slot]) -> io::Result<()> {
         self.file.write_all_at(edits, self.edits_offset())?;
         self.header.edits = Some(EditsRecord { length: edits.len() as u64, digest: Digest::sha256(edits) });
         self.write_header()?;
+        self.add_all(slots)?;
         self.file.sync_data()
+    }
+
+    /// Adds slots.
+    pub(super) fn add_all(&mut self, slots: &[Slot]) -> io::Result<()> {
+        slots.iter().try_for_each(|slot| self.add(slot))
     }
 
     /// Reads the recorded edits. Returns `None` if they were not written completely: `index.json` is unchanged then.
@@ -233,7 +261,7 @@ impl LookupFile {
         let mut values = serde_json::Deserializer::from_slice(&edits).into_iter::<serde_json::Value>();
         values.next().unwrap().unwrap();
         edits.truncate(values.byte_offset());
-        self.record_edits(&edits).unwrap();
+        self.record_edits(&edits, &[]).unwrap();
     }
 
     fn edits_offset(&self) -> u64 {

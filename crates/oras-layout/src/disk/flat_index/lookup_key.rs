@@ -1,12 +1,13 @@
 //! The keys under which the lookup file finds the entries of a tag or a digest.
 
 use oras_spec::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::index::{IndexEntry, tag_in};
 
 /// A hash of a tag, of the tag in a full reference, or of a digest. It is never 0. Different names may have the same
 /// key, so the entry that a key leads to is compared with the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct LookupKey(pub(super) u64);
 
 impl LookupKey {

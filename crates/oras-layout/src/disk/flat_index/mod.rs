@@ -19,6 +19,7 @@
 mod build_lookup;
 mod entry_text;
 mod index_edits;
+mod index_growth;
 mod index_query;
 mod lookup_file;
 mod lookup_key;
@@ -27,6 +28,7 @@ mod write_edits;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use index_growth::IndexGrowth;
 pub(crate) use index_query::{find, full_references, is_current, tagged};
 pub(crate) use write_edits::{apply_flat, complete_interrupted};
 

@@ -61,9 +61,10 @@ pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option
         // The delay of the garbage collection starts now. Best effort: without it the manifest may be collected earlier.
         drop(blobs::claim(root, digest, None, Duration::ZERO));
     }
-    let planned = plan(&index, &lookup, edits).map_err(&failed)?;
-    let Some(planned) = planned else { return Ok(None) };
-    planned.write(&index, &mut lookup).map_err(failed)?;
+    let Some((header, recorded)) = plan(&index, &lookup, edits).map_err(&failed)? else { return Ok(None) };
+    lookup.set_header(header);
+    lookup.record_edits(&json::to_vec(&recorded), &recorded.slots).map_err(&failed)?;
+    write(&index, &mut lookup, &recorded.edits).map_err(failed)?;
     Ok(Some(true))
 }
 
@@ -102,15 +103,15 @@ fn current_lookup(root: &Path, index: &File, changes: usize) -> Result<Option<Lo
     Ok(built.filter(|lookup| lookup.has_room_for(changes.saturating_mul(6))))
 }
 
-/// Edits with the header and the slots that the lookup file gets.
-struct PlannedEdits {
+/// Edits as they are recorded in the lookup file.
+#[derive(Serialize, Deserialize)]
+struct RecordedEdits {
     edits: Vec<Edit>,
-    header: Header,
     slots: Vec<Slot>,
 }
 
-/// Returns what is written for the edits. Returns `None` if the index should be replaced instead.
-fn plan(index: &File, lookup: &LookupFile, edits: IndexEdits<'_>) -> Edited<PlannedEdits> {
+/// Returns the new header and what is recorded for the edits. Returns `None` if the index should be replaced instead.
+fn plan(index: &File, lookup: &LookupFile, edits: IndexEdits<'_>) -> Edited<(Header, RecordedEdits)> {
     let mut header = lookup.header.clone();
     let Some(recorded) = recorded_edits(index, &edits, &header)? else { return Ok(None) };
     header.end += edits.appended.len() as u64;
@@ -121,18 +122,7 @@ fn plan(index: &File, lookup: &LookupFile, edits: IndexEdits<'_>) -> Edited<Plan
     if has_much_space || header.end + header.closing.len() as u64 > MAX_INDEX_SIZE {
         return Ok(None);
     }
-    Ok(Some(PlannedEdits { edits: recorded, header, slots: edits.slots }))
-}
-
-impl PlannedEdits {
-    fn write(self, index: &File, lookup: &mut LookupFile) -> io::Result<()> {
-        lookup.set_header(self.header);
-        for slot in &self.slots {
-            lookup.add(slot)?;
-        }
-        lookup.record_edits(&json::to_vec(&self.edits))?;
-        write(index, lookup, &self.edits)
-    }
+    Ok(Some((header, RecordedEdits { edits: recorded, slots: edits.slots })))
 }
 
 /// Returns the edits as ranges of bytes, with the old bytes. New entries come first, so that a reader never misses a
@@ -182,12 +172,13 @@ fn complete(index: &File, lookup: &mut LookupFile) -> io::Result<bool> {
     let Some(recorded) = lookup.recorded_edits()?.filter(|_| stamp.is_same_file(&lookup.header.stamp)) else {
         return Ok(false);
     };
-    let Ok(edits) = serde_json::from_slice::<Vec<Edit>>(&recorded) else { return Ok(false) };
+    let Ok(RecordedEdits { edits, slots }) = serde_json::from_slice(&recorded) else { return Ok(false) };
     for edit in &edits {
         if !is_old_or_new(index, edit)? {
             return Ok(false);
         }
     }
+    lookup.add_all(&slots)?;
     write(index, lookup, &edits)?;
     Ok(true)
 }
