@@ -1,8 +1,8 @@
 //! `cargo xtask peers`: the real registries and tools that the tests and the bench compare with.
 //!
-//! Each Go tool is installed at a pinned version into `<cache>/oras-peers/<name>-<version>/<name>`, where `<cache>` is
-//! `$XDG_CACHE_HOME` or `$HOME/.cache`, so that a second clone finds it. Debian's tools come from `apt-get` and
-//! are in its usual directories. Tests use the same paths and skip if a tool is absent.
+//! Each Go tool and script of npm is installed at a pinned version into `<cache>/oras-peers/<name>-<version>/<name>`,
+//! where `<cache>` is `$XDG_CACHE_HOME` or `$HOME/.cache`, so that a second clone finds it. Debian's tools come from
+//! `apt-get` and are in its usual directories. Tests use the same paths and skip if a tool is absent.
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,19 @@ pub const GO_TOOLS: [GoTool; 7] = [
     },
     GoTool { name: "helm", version: "v4.3.1", package: "helm.sh/helm/v4/cmd/helm" },
 ];
+
+/// A script for browsers from a package of npm. Node.js is not needed to run it.
+pub struct NpmScript {
+    /// The name of the package, which is also that of the installed file.
+    pub name: &'static str,
+    version: &'static str,
+    /// The file in the package.
+    file: &'static str,
+}
+
+/// The scripts from npm, at the versions that the tests were written against.
+pub const NPM_SCRIPTS: [NpmScript; 1] =
+    [NpmScript { name: "axe-core", version: "4.14.1", file: "axe.min.js" }];
 
 /// A program of a Debian package, in `/usr/bin` or `/usr/sbin`.
 pub struct DebianTool {
@@ -78,20 +91,17 @@ pub const DEBIAN_TOOLS: [DebianTool; 16] = [
     DebianTool::named("fusefat"),
 ];
 
-impl GoTool {
-    fn dir(&self) -> PathBuf {
-        env::peer_cache().join(format!("{}-{}", self.name, self.version))
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir().join(self.name)
-    }
+/// Returns the directory of a pinned version in the cache.
+fn cache_dir(name: &str, version: &str) -> PathBuf {
+    env::peer_cache().join(format!("{name}-{version}"))
 }
 
 /// Returns the path of a tool if it is installed.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let installed = match GO_TOOLS.iter().find(|tool| tool.name == name) {
-        Some(tool) => vec![tool.path()],
+    let go = GO_TOOLS.iter().map(|tool| (tool.name, tool.version));
+    let mut pinned = go.chain(NPM_SCRIPTS.iter().map(|script| (script.name, script.version)));
+    let installed = match pinned.find(|(of, _)| *of == name) {
+        Some((_, version)) => vec![cache_dir(name, version).join(name)],
         None => ["/usr/bin", "/usr/sbin"].map(|directory| Path::new(directory).join(name)).into(),
     };
     installed.into_iter().find(|path| path.is_file())
@@ -105,6 +115,11 @@ pub fn run() -> Result {
             problems.extend(go_install(tool).err().map(|error| error.to_string()));
         }
     }
+    for script in NPM_SCRIPTS.iter().filter(|script| find(script.name).is_none()) {
+        if env::find_program("npm").is_some() {
+            problems.extend(npm_install(script).err().map(|error| error.to_string()));
+        }
+    }
     let missing: Vec<&str> =
         DEBIAN_TOOLS.iter().filter(|tool| find(tool.name).is_none()).map(|tool| tool.package).collect();
     if !missing.is_empty() {
@@ -116,8 +131,9 @@ pub fn run() -> Result {
 
 fn print_table() {
     let go = GO_TOOLS.iter().map(|tool| (tool.name, tool.version, "go"));
+    let npm = NPM_SCRIPTS.iter().map(|script| (script.name, script.version, "npm"));
     let debian = DEBIAN_TOOLS.iter().map(|tool| (tool.name, "Debian's", "apt-get, as root or with sudo"));
-    for (name, version, needs) in go.chain(debian) {
+    for (name, version, needs) in go.chain(npm).chain(debian) {
         match find(name) {
             Some(path) => println!("{name:<16} {version:<36} {}", path.display()),
             None => println!("{name:<16} {version:<36} skipped: needs {needs}"),
@@ -129,12 +145,27 @@ fn print_table() {
 fn go_install(tool: &GoTool) -> Result {
     let spec = format!("{}@{}", tool.package, tool.version);
     println!("installing {spec}");
-    install_dir(&tool.dir(), |partial| {
+    install_dir(&cache_dir(tool.name, tool.version), |partial| {
         run_command(command("go", &["install", &spec]).env("CGO_ENABLED", "0").env("GOBIN", partial))
             .map_err(|error| format!("{error}; is the Go module proxy reachable?"))?;
         // Go names a program after its directory.
         let built = tool.package.rsplit('/').next().unwrap_or(tool.name);
         Ok(std::fs::rename(partial.join(built), partial.join(tool.name))?)
+    })
+}
+
+/// Downloads a package, and keeps only its script.
+fn npm_install(script: &NpmScript) -> Result {
+    let spec = format!("{}@{}", script.name, script.version);
+    println!("installing {spec}");
+    install_dir(&cache_dir(script.name, script.version), |partial| {
+        // Programs of packages must not run during the installation.
+        let install = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix"];
+        run_command(command("npm", &install).arg(partial).arg(&spec))
+            .map_err(|error| format!("{error}; is the npm registry reachable?"))?;
+        let packages = partial.join("node_modules");
+        std::fs::rename(packages.join(script.name).join(script.file), partial.join(script.name))?;
+        Ok(std::fs::remove_dir_all(packages)?)
     })
 }
 
@@ -202,8 +233,8 @@ mod tests {
     use crate::files::{ScratchDir, write};
 
     #[test]
-    fn names_go_tool_directory_after_version() {
-        let path = GO_TOOLS[0].path();
+    fn names_directory_of_tool_after_version() {
+        let path = cache_dir(GO_TOOLS[0].name, GO_TOOLS[0].version).join(GO_TOOLS[0].name);
         assert!(path.ends_with("oras-peers/oras-v1.3.6/oras"), "{}", path.display());
     }
 

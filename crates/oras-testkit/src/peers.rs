@@ -15,6 +15,8 @@ pub const REGCTL: (&str, &str) = ("regctl", "v0.11.7");
 pub const REGISTRY: (&str, &str) = ("registry", "v3.1.2");
 /// `helm`.
 pub const HELM: (&str, &str) = ("helm", "v4.3.1");
+/// The script of axe-core, which checks the accessibility of a page in a browser.
+pub const AXE_CORE: (&str, &str) = ("axe-core", "4.14.1");
 
 /// The credential helper for `pass`.
 pub const CREDENTIAL_PASS: (&str, &str) = ("docker-credential-pass", "v0.9.12");

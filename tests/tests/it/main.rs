@@ -3,6 +3,7 @@
 
 mod all_registries;
 mod backup;
+mod browser;
 mod cache;
 mod completion;
 mod concurrent_processes;
@@ -24,6 +25,7 @@ mod malformed_documents;
 mod manifests;
 mod outages;
 mod output_lines;
+mod page_accessibility;
 mod partial_command;
 mod progress_display;
 mod rate_limit;

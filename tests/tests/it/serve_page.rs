@@ -1,12 +1,11 @@
 //! The web page of `oras serve` in a real browser, with and without scripts, and the commands that it offers to copy.
 
-use std::path::Path;
-
 use oras_testkit::peers;
 use oras_testkit::registry::{HTPASSWD, PASSWORD, USER};
 
+use crate::browser::Browser;
 use crate::raw_connection::Wire;
-use crate::sandbox::{Sandbox, texts};
+use crate::sandbox::{Sandbox, ours};
 use crate::serve::Served;
 
 /// Texts that change the page if a browser interprets them as markup.
@@ -17,32 +16,6 @@ const ATTACKS: [&str; 4] = [
     "</bdi></pre><svg onload=\"document.body.append('OWN' + 'ED')\">",
 ];
 
-/// Returns the document after Chromium has loaded `address` in a window of `width` pixels.
-fn document(sandbox: &Sandbox, chromium: &Path, address: &str, width: u32, more: &[&str]) -> String {
-    let profile = tempfile::tempdir_in(sandbox.work()).unwrap();
-    let profile = format!("--user-data-dir={}", profile.path().display());
-    let window = format!("--window-size={width},800");
-    // Chromium has no sandbox for root. The other options disable all requests except those for the page.
-    let words = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--virtual-time-budget=2000",
-        &window,
-        &profile,
-    ];
-    let words = [&words[..], more, &["--dump-dom", address]].concat();
-    let output = sandbox.run(chromium, &words);
-    let (out, err) = texts(&output);
-    assert!(output.status.success() && out.contains("</html>"), "{address} {out} {err}");
-    out
-}
-
 fn get(served: &Served, host: &str, path: &str) -> String {
     let mut wire = Wire::open(served.address()).unwrap();
     wire.write(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
@@ -51,9 +24,10 @@ fn get(served: &Served, host: &str, path: &str) -> String {
     String::from_utf8(answer.body).unwrap()
 }
 
-/// Returns the command lines that a page offers to copy.
-fn commands(page: &str) -> Vec<String> {
-    let found = page.split("<code id=\"command-").skip(1);
+/// Returns the command lines that a page offers to copy, in the elements whose ids begin with `id`.
+fn commands(page: &str, id: &str) -> Vec<String> {
+    let begin = format!("<code id=\"{id}-");
+    let found = page.split(begin.as_str()).skip(1);
     let found = found.map(|part| part.split_once('>').unwrap().1.split_once("</code>").unwrap().0);
     // Each word is in an element of its own.
     let text = |line: &str| line.replace("<span>", "").replace("</span>", "");
@@ -106,45 +80,24 @@ fn browser_runs_no_pushed_scripts() {
     let test = "browser_runs_no_pushed_scripts";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
     let sandbox = Sandbox::new();
+    let mut browser = Browser::start(&sandbox, &chromium);
     // Without escaping, the browser executes the same text.
     let naive =
         sandbox.file("naive.html", format!("<html><body><bdi>{}</bdi></body></html>", ATTACKS.join("")));
-    let shown = document(&sandbox, &chromium, &format!("file://{}", naive.display()), 1200, &[]);
+    browser.open(&format!("file://{}", naive.display()));
+    let shown = browser.html();
     assert!(shown.contains("OWNED"), "{shown}");
 
     let served = Served::start(&sandbox, &["root"]);
     for path in hostile(&sandbox, &served) {
-        let shown = document(&sandbox, &chromium, &format!("http://{}{path}", served.host()), 1200, &[]);
+        browser.open(&format!("http://{}{path}", served.host()));
+        let shown = browser.html();
         assert!(!shown.contains("OWNED") && !shown.contains("<svg"), "{path} {shown}");
         assert!(shown.contains("<main id=\"content\""), "{path} {shown}");
         if path.contains(":v") {
             assert!(shown.contains("&lt;script&gt;document.body"), "{path} {shown}");
         }
     }
-}
-
-/// Returns the value of the expression `asked` for a page that Chromium shows in a frame. `d` is the document
-/// of the page.
-fn framed(sandbox: &Sandbox, chromium: &Path, page: &str, frame: &str, asked: &str) -> String {
-    let page = page.replace('&', "&amp;").replace('"', "&quot;");
-    let script = format!("onload = () => {{ const d = frames[0].document; document.title = {asked} }}");
-    let outer =
-        format!("<!DOCTYPE html><iframe {frame} srcdoc=\"{page}\"></iframe><script>{script}</script>");
-    let file = sandbox.file("framed.html", outer);
-    let shown = document(sandbox, chromium, &format!("file://{}", file.display()), 1400, &[]);
-    shown.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0.to_owned()
-}
-
-/// Returns the page with its style sheet and its script inside. A frame can show only this form, because the
-/// server forbids frames.
-fn whole(served: &Served, path: &str) -> String {
-    let page = get(served, &served.host(), path);
-    let asset = |extension: &str| {
-        let mut paths = page.split('"').filter(|part| part.starts_with("/-/_/"));
-        get(served, &served.host(), paths.find(|path| path.ends_with(extension)).unwrap())
-    };
-    let (style, script) = (asset(".css"), asset(".js"));
-    page.replace("</body>", &format!("<style>{style}</style><script>{script}</script></body>"))
 }
 
 #[test]
@@ -154,26 +107,45 @@ fn page_works_without_scripts() {
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello");
     let served = Served::start(&sandbox, &["root"]);
-    let reference = format!("{}/team/app:v1", served.host());
+    let host = served.host();
+    let reference = format!("{host}/team/app:v1");
     sandbox.oras(&["push", &reference, "hi.txt"]);
-    let page = whole(&served, "/-/team/app:v1");
-    let asked = "d.querySelectorAll('button[data-copy]').length + ' buttons, hidden: ' + \
-                 d.querySelectorAll('button[hidden]').length + ' ' + d.body.innerText";
-    let with = framed(&sandbox, &chromium, &page, "width=1200", asked);
-    let without = framed(&sandbox, &chromium, &page, "width=1200 sandbox=allow-same-origin", asked);
-    assert!(with.starts_with("3 buttons, hidden: 0 "), "{with}");
-    assert!(without.starts_with("3 buttons, hidden: 3 "), "{without}");
-    for shown in [&with, &without] {
-        for part in [
-            "team/app:v1",
-            "oras pull localhost",
-            "oras cp -r localhost",
-            "hi.txt",
-            "5 bytes",
-            "Show the JSON",
-        ] {
+    sandbox.oras(&["tag", &reference, "v2"]);
+    let mut browser = Browser::start(&sandbox, &chromium);
+    for are_enabled in [true, false] {
+        browser.set_scripts(are_enabled);
+        browser.open(&format!("http://{host}/-/team/app:v1"));
+        let buttons = |more: &str| format!("document.querySelectorAll('button[data-copy]{more}').length");
+        let (all, hidden) = (browser.evaluate(&buttons("")), browser.evaluate(&buttons("[hidden]")));
+        assert!(all.as_u64() > Some(2), "{all}");
+        let expected = if are_enabled { 0.into() } else { all };
+        assert_eq!(hidden, expected);
+        let shown = browser.text();
+        for part in ["team/app:v1", "oras pull localhost", "hi.txt", "5 bytes", "Show the JSON"] {
             assert!(shown.contains(part), "{part} in {shown}");
         }
+
+        // The style sheet alone switches between the commands by digest and by tag.
+        let by_tag = format!("oras pull {reference}\n");
+        assert!(shown.contains(&format!("oras pull {host}/team/app@sha256:")), "{shown}");
+        assert!(!shown.contains(&by_tag), "{shown}");
+        browser.evaluate("document.getElementById('by-tag').click()");
+        let shown = browser.text();
+        assert!(shown.contains(&by_tag) && !shown.contains("oras pull {host}/team/app@"), "{shown}");
+
+        // Forms need no script to compare tags and to find one.
+        let submit = |form: &str, field: &str, value: &str| {
+            format!(
+                "(() => {{ const form = document.querySelector('{form}'); form.elements.namedItem('{field}').value = '{value}'; form.requestSubmit() }})()"
+            )
+        };
+        browser.follow(&submit("form.compare", "with", "v2"));
+        let shown = browser.text();
+        assert!(shown.contains("Both name the same manifest."), "{shown}");
+        browser.open(&format!("http://{host}/-/team/app"));
+        browser.follow(&submit("form.find", "q", "2"));
+        let shown = browser.text();
+        assert!(shown.contains("1 match in 2 tags"), "{shown}");
     }
 }
 
@@ -187,67 +159,61 @@ fn browser_logs_in() {
     let served = Served::start(&sandbox, &["--htpasswd", "users", "root"]);
     let reference = format!("{}/team/app:v1", served.host());
     sandbox.oras(&["push", "-u", USER, "-p", PASSWORD, &reference, "hi.txt"]);
-    let address = format!("http://{USER}:{PASSWORD}@{}/-/team/app:v1", served.host());
-    let shown = document(&sandbox, &chromium, &address, 1200, &[]);
-    assert!(shown.contains("team/app:v1</h1>") && shown.contains("data-copy"), "{shown}");
-    // The browser also loaded the script.
-    assert!(!shown.contains("hidden"), "{shown}");
+    let mut browser = Browser::start(&sandbox, &chromium);
+    browser.open(&format!("http://{USER}:{PASSWORD}@{}/-/team/app:v1", served.host()));
+    assert!(browser.html().contains("team/app:v1</h1>"), "{}", browser.html());
+    // The browser also loaded the script, which shows the buttons.
+    assert_eq!(browser.evaluate("document.querySelectorAll('button[hidden]').length"), 0);
     let answer = Wire::open(served.address()).unwrap().ask("GET", "/-/team/app:v1", "", b"").unwrap();
     assert_eq!(answer.status, 401);
     assert!(answer.header("www-authenticate").starts_with("Basic "));
     assert!(!String::from_utf8_lossy(&answer.body).contains("hi.txt"));
 }
 
-/// On a narrow screen, the page needs no horizontal scrolling.
-#[test]
-fn page_fits_window_width() {
-    let test = "page_fits_window_width";
-    let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
-    let sandbox = Sandbox::new();
-    sandbox.file("hi.txt", "hello");
-    let served = Served::start(&sandbox, &["root"]);
-    let long = "long".repeat(60);
-    let name = format!("{}/{}", served.host(), &long[..180]);
-    let tag = &long[..120];
-    let annotation = format!("{long}={long}");
-    let words = ["push", &format!("{name}:{tag}"), "hi.txt", "-a", &annotation, "--artifact-type"];
-    sandbox.oras(&[&words[..], &[&format!("application/{}", &long[..100])]].concat());
-    sandbox.oras(&["attach", &format!("{name}:{tag}"), "hi.txt", "--artifact-type", "a/b"]);
-    let repository = format!("/-/{}", &long[..180]);
-    for path in ["/", &repository, &format!("{repository}:{tag}")] {
-        let page = whole(&served, path).replace("<details>", "<details open>");
-        for (width, of_content) in [(1200, "992px"), (360, "328px")] {
-            let asked =
-                "d.documentElement.scrollWidth + ' ' + getComputedStyle(d.querySelector('.top')).width";
-            let frame = format!("style='border: 0; width: {width}px; height: 20000px'");
-            let measured = framed(&sandbox, &chromium, &page, &frame, asked);
-            assert_eq!(measured, format!("{width} {of_content}"), "{path}");
-        }
-    }
-}
-
 /// Each command line works unchanged.
 #[test]
 fn copyable_commands_of_page_work() {
+    let test = "copyable_commands_of_page_work";
+    let tools = [
+        ("oras", Some(ours())),
+        ("crane", peers::find_or_skip(peers::CRANE, test)),
+        ("skopeo", peers::system_or_skip("skopeo", test)),
+        ("curl", peers::system_or_skip("curl", test)),
+    ];
     let sandbox = Sandbox::new();
     sandbox.tree();
     let served = Served::start(&sandbox, &["root"]);
     let reference = format!("{}/team/app:v1", served.host());
     sandbox.oras(&["push", &reference, "hi.txt", "d"]);
+    let digest = sandbox.oras(&["resolve", &reference]);
     for host in [&served.host(), served.address()] {
-        let lines = commands(&get(&served, host, "/-/team/app:v1"));
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        std::fs::remove_file(sandbox.path("hi.txt")).unwrap();
-        for line in &lines {
-            let words: Vec<&str> = line.strip_prefix("oras ").unwrap().split(' ').collect();
-            sandbox.oras(&words);
+        let page = get(&served, host, "/-/team/app:v1");
+        for lines in [commands(&page, "command"), commands(&page, "tag-command")] {
+            let programs: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+            assert_eq!(programs, ["oras", "oras", "crane", "skopeo", "curl"]);
+            std::fs::remove_file(sandbox.path("hi.txt")).unwrap();
+            for line in &lines {
+                let (program, rest) = line.split_once(' ').unwrap();
+                let tool = tools.iter().find(|(name, _)| *name == program).unwrap();
+                let Some(program) = &tool.1 else { continue };
+                let printed = sandbox.ok(program, &rest.split(' ').collect::<Vec<_>>());
+                match rest.split_once(' ').unwrap().0 {
+                    "pull" if tool.0 == "oras" => assert!(sandbox.path("hi.txt").is_file()),
+                    "-f" => assert_eq!(printed, sandbox.oras(&["manifest", "fetch", &reference])),
+                    _ => {
+                        let copied = sandbox.oras(&[
+                            "manifest",
+                            "fetch",
+                            "--oci-layout",
+                            &format!("app@{}", digest.trim()),
+                        ]);
+                        assert_eq!(copied, sandbox.oras(&["manifest", "fetch", &reference]), "{line}");
+                        std::fs::remove_dir_all(sandbox.path("app")).unwrap();
+                    }
+                }
+            }
         }
-        assert!(sandbox.path("hi.txt").is_file());
-        let copied = sandbox.oras(&["resolve", "--oci-layout", "app:v1"]);
-        assert_eq!(copied, sandbox.oras(&["resolve", &reference]));
-        std::fs::remove_dir_all(sandbox.path("app")).unwrap();
     }
-    let test = "copyable_commands_of_page_work";
     if let Some(helm) = peers::find_or_skip(peers::HELM, test) {
         sandbox.ok(&helm, &["create", "hello"]);
         sandbox.ok(&helm, &["package", "hello"]);
@@ -255,7 +221,7 @@ fn copyable_commands_of_page_work() {
         sandbox.ok(&helm, &["push", "--plain-http", "hello-0.1.0.tgz", &charts]);
         std::fs::rename(sandbox.path("hello-0.1.0.tgz"), sandbox.path("pushed.tgz")).unwrap();
         for host in [&served.host(), served.address()] {
-            let lines = commands(&get(&served, host, "/-/charts/hello:0.1.0"));
+            let lines = commands(&get(&served, host, "/-/charts/hello:0.1.0"), "command");
             let line = lines.iter().find_map(|line| line.strip_prefix("helm ")).unwrap();
             sandbox.ok(&helm, &line.split(' ').collect::<Vec<_>>());
             let pulled = std::fs::read_dir(sandbox.work()).unwrap().find_map(|entry| {

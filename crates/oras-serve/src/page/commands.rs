@@ -57,7 +57,7 @@ pub(super) fn plain_http_flag(context: &RequestContext, flag: &str) -> String {
     if is_plain_http(context) && !is_local { format!("--{flag} ") } else { String::new() }
 }
 
-/// What a manifest has that decides which commands are shown.
+/// What decides which commands are shown for a manifest.
 pub(super) struct PulledParts {
     /// `oras pull` would write files.
     pub(super) has_files: bool,
@@ -66,26 +66,29 @@ pub(super) struct PulledParts {
     pub(super) kind: OverviewKind,
 }
 
-/// Returns the command lines that pull a manifest. `reference` is the tag or the digest, with `:` or `@` before it.
+/// Returns the command lines that pull a manifest by `identifier`, which is its tag or its digest.
 pub(super) fn pull_commands(
     context: &RequestContext,
     ShownManifest { name, tag, node }: &ShownManifest<'_>,
-    reference: &str,
+    identifier: &str,
     parts: &PulledParts,
 ) -> Vec<Command> {
     let host = host(context);
-    let reference = format!("{host}/{name}{reference}");
+    let separator = if identifier.contains(':') { '@' } else { ':' };
+    let reference = format!("{host}/{name}{separator}{identifier}");
     let is_plain = is_plain_http(context);
-    let plain = |flag: &'static str| if is_plain { flag } else { "" };
+    let if_plain = |flag: &'static str| if is_plain { flag } else { "" };
     let directory = name.rsplit('/').next().unwrap_or(name);
     let layout = format!("{directory}:{}", tag.unwrap_or("latest"));
     let mut commands = Vec::new();
     let mut add = |purpose, line| commands.push(Command { purpose, line });
     if parts.has_files {
-        add("Pull the files", format!("oras pull {}{reference}", plain_http_flag(context, "plain-http")));
+        let flag = plain_http_flag(context, "plain-http");
+        add("Pull the files", format!("oras pull {flag}{reference}"));
     }
     if parts.kind == OverviewKind::Chart {
-        add("Pull the chart", format!("helm pull {}oci://{reference}", plain("--plain-http ")));
+        let flag = if_plain("--plain-http ");
+        add("Pull the chart", format!("helm pull {flag}oci://{reference}"));
     }
     if parts.is_image {
         add("Pull the image", format!("docker pull {reference}"));
@@ -93,20 +96,25 @@ pub(super) fn pull_commands(
     let flag = plain_http_flag(context, "from-plain-http");
     let line = format!("oras cp -r {flag}{reference} --to-oci-layout {layout}");
     add("Copy it with its referrers into an OCI layout", line);
-    let line = format!("crane pull {}--format oci {reference} {directory}", plain("--insecure "));
+    let flag = if_plain("--insecure ");
+    let line = format!("crane pull {flag}--format oci {reference} {directory}");
     add("Pull it into an OCI layout with crane", line);
     let all = if parts.kind == OverviewKind::Index { "--all " } else { "" };
-    let flag = plain("--src-tls-verify=false ");
+    let flag = if_plain("--src-tls-verify=false ");
     let line = format!("skopeo copy {all}{flag}docker://{reference} oci:{layout}");
     add("Copy it into an OCI layout with skopeo", line);
-    let scheme = if is_plain { "http" } else { "https" };
-    let (_, last) = reference.split_at(host.len() + name.len() + 2);
+    add("Print the manifest", curl_line(context, name, identifier, node));
+    commands
+}
+
+/// Returns the command line that prints a manifest. `curl` asks for the password of the user.
+fn curl_line(context: &RequestContext, name: &str, identifier: &str, node: &Descriptor) -> String {
+    let scheme = if is_plain_http(context) { "http" } else { "https" };
     let user = context.identity.user().filter(|user| is_plain_name(user));
     let user = user.map(|user| format!("-u {user} ")).unwrap_or_default();
-    let accept = node.media_type.as_str();
-    let line = format!("curl -f {user}-H Accept:{accept} {scheme}://{host}/v2/{name}/manifests/{last}");
-    add("Print the manifest", line);
-    commands
+    // The type is one of the known types of manifests, which a shell does not change.
+    let (accept, host) = (node.media_type.as_str(), host(context));
+    format!("curl -f {user}-H Accept:{accept} {scheme}://{host}/v2/{name}/manifests/{identifier}")
 }
 
 /// Returns true for a name of a user that a shell does not change.

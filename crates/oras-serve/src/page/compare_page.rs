@@ -8,7 +8,7 @@ use oras_store::{Content, ReadStore, Source};
 
 use super::format::{LABEL, VALUE, count, short_digest, shown, size};
 use super::links::{Links, RepositoryLinks};
-use super::manifest_diff::{Change, ManifestDiff};
+use super::manifest_diff::{Change, ChangeKind, ManifestDiff};
 use super::page_request::{self, PageError};
 use super::{commands, template};
 use crate::api::request_context::RequestContext;
@@ -17,28 +17,36 @@ use crate::api::route::is_reference;
 /// The maximum number of differences of one kind that are shown.
 const MAX_ROWS: usize = 300;
 
-/// Renders a form to compare two references. The first one is given on the page of a manifest.
+/// Renders a form to compare two references. On the page of a manifest, `first` is the reference of that manifest.
 pub(super) fn form(repository: RepositoryLinks<'_>, first: Option<&str>) -> Markup {
     html! {
         form.compare action=(repository.to_page()) method="get" {
             @match first {
-                Some(first) => input type="hidden" name="compare" value=(first);,
-                None => p {
-                    label for="compare" { "Compare tag or digest" }
-                    input #compare name="compare" autocomplete="off" spellcheck="false" maxlength="255" required;
-                },
-            }
-            p {
-                label for="with" { @if first.is_some() { "Compare with tag or digest" } @else { "with" } }
-                input #with name="with" autocomplete="off" spellcheck="false" maxlength="255" required;
+                Some(first) => {
+                    input type="hidden" name="compare" value=(first);
+                    (reference_field("with", "Compare with tag or digest"))
+                }
+                None => {
+                    (reference_field("compare", "Compare tag or digest"))
+                    (reference_field("with", "with"))
+                }
             }
             button type="submit" { "Compare" }
         }
     }
 }
 
-/// A side of the comparison.
-struct Side<'a> {
+fn reference_field(name: &str, label: &str) -> Markup {
+    html! {
+        p {
+            label for=(name) { (label) }
+            input id=(name) name=(name) autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="255" required;
+        }
+    }
+}
+
+/// A manifest that is compared.
+struct ComparedManifest<'a> {
     reference: &'a str,
     node: Descriptor,
     manifest: Manifest,
@@ -51,133 +59,132 @@ pub(super) async fn render(
     [before, after]: [&str; 2],
 ) -> Result<Markup, PageError> {
     let store = page_request::open(context, name).await?;
-    let before = side(context, &store, before).await?;
-    let after = side(context, &store, after).await?;
-    let diff = ManifestDiff::of(&before.manifest, &after.manifest);
+    let before = ComparedManifest::read(context, &store, before.trim()).await?;
+    let after = ComparedManifest::read(context, &store, after.trim()).await?;
     let repository = Links::of(context).repository(name);
-    let is_same = before.node.digest == after.node.digest;
-    let title = format!("Comparison of {} and {}", short(&before), short(&after));
+    let title = format!("Comparison of {} and {}", before.label(), after.label());
     let content = html! {
         (template::breadcrumb(repository, Some("Comparison")))
         h1 { (title) }
         dl.facts {
-            (identity(repository, "Before", &before))
-            (identity(repository, "After", &after))
+            (before.identity(repository, "Before"))
+            (after.identity(repository, "After"))
         }
-        @if is_same { p.empty { "Both name the same manifest." } } @else {
-            section aria-labelledby="content-changes" {
-                h2 #content-changes { "Content" }
-                p.count { (count(diff.content.len(), "difference", "differences")) ", " (count(diff.unchanged, "entry", "entries")) " unchanged" }
-                @if !diff.content.is_empty() { (content_table(&diff.content)) }
-            }
-            section aria-labelledby="annotation-changes" {
-                h2 #annotation-changes { "Annotations" }
-                p.count { (count(diff.annotations.len(), "difference", "differences")) }
-                @if !diff.annotations.is_empty() { (annotation_table(&diff.annotations)) }
-            }
-        }
+        @if before.node.digest == after.node.digest {
+            p.empty { "Both name the same manifest." }
+        } @else { (differences(&ManifestDiff::of(&before.manifest, &after.manifest))) }
     };
     Ok(template::page(repository.links, &format!("{title} – {name} – {}", commands::host(context)), &content))
 }
 
-async fn side<'a>(
-    context: &RequestContext,
-    store: &Arc<dyn ReadStore>,
-    reference: &'a str,
-) -> Result<Side<'a>, PageError> {
-    if !is_reference(reference) {
-        return Err(PageError::not_found("One of the two is neither a tag nor a digest."));
+impl<'a> ComparedManifest<'a> {
+    async fn read(
+        context: &RequestContext,
+        store: &Arc<dyn ReadStore>,
+        reference: &'a str,
+    ) -> Result<Self, PageError> {
+        if !is_reference(reference) {
+            return Err(PageError::not_found("A manifest to compare needs a tag or a digest as its name."));
+        }
+        let node = store.resolve(reference).await?;
+        if !context.registry.is_manifest(reference, &node) {
+            return Err(PageError::not_found(
+                "This is the digest of a blob. Only manifests can be compared.",
+            ));
+        }
+        let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, node.clone());
+        let bytes = content.bytes(context.registry.options.max_manifest_size).await?;
+        let manifest = Manifest::parse(&node.media_type, bytes);
+        let manifest =
+            manifest.map_err(|_| PageError::not_found("One of the two manifests is malformed."))?;
+        Ok(Self { reference, node, manifest })
     }
-    let node = store.resolve(reference).await?;
-    if !context.registry.is_manifest(reference, &node) {
-        return Err(PageError::not_found("This is the digest of a blob, which has no page of its own."));
+
+    /// Returns the tag, or the beginning of the digest.
+    fn label(&self) -> String {
+        match self.reference.contains(':') {
+            true => short_digest(&self.node.digest),
+            false => self.reference.to_owned(),
+        }
     }
-    let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, node.clone());
-    let bytes = content.bytes(context.registry.options.max_manifest_size).await?;
-    let manifest = Manifest::parse(&node.media_type, bytes);
-    let manifest = manifest.map_err(|_| PageError::not_found("One of the two manifests can't be read."))?;
-    Ok(Side { reference, node, manifest })
-}
 
-fn short(side: &Side<'_>) -> String {
-    if side.reference.contains(':') { short_digest(&side.node.digest) } else { side.reference.to_owned() }
-}
-
-fn identity(repository: RepositoryLinks<'_>, label: &str, side: &Side<'_>) -> Markup {
-    let artifact_type = side.manifest.artifact_type().unwrap_or(&side.node.media_type);
-    html! {
-        div {
-            dt { (label) }
-            dd {
-                @if let Some(address) = repository.to_manifest(&side.node.digest) {
-                    a href=(address) { (short(side)) }
+    /// Renders a row of a list: a link to the manifest, its digest and its type.
+    fn identity(&self, repository: RepositoryLinks<'_>, heading: &str) -> Markup {
+        let artifact_type = self.manifest.artifact_type().unwrap_or(&self.node.media_type);
+        let digest = &self.node.digest;
+        html! {
+            div {
+                dt { (heading) }
+                dd {
+                    @match repository.to_manifest(digest) {
+                        Some(address) => a href=(address) { (self.label()) },
+                        None => (self.label()),
+                    }
+                    @if !self.reference.contains(':') { " " code.soft { (short_digest(digest)) } }
+                    ", " bdi { (shown(artifact_type.as_str(), LABEL)) }
                 }
-                " " code.soft { (short_digest(&side.node.digest)) } ", " bdi { (shown(artifact_type.as_str(), LABEL)) }
             }
         }
     }
 }
 
-fn content_table(changes: &[Change<Descriptor>]) -> Markup {
-    let cell = |entry: &Option<Descriptor>| {
+fn differences(diff: &ManifestDiff) -> Markup {
+    let content =
+        |entry: &Descriptor| html! { (size(entry.size)) " " code.soft { (short_digest(&entry.digest)) } };
+    let annotation = |value: &String| html! { bdi { (shown(value, VALUE)) } };
+    html! {
+        section aria-labelledby="content-changes" {
+            h2 #content-changes { "Content" }
+            p.count { (count(diff.content.len(), "difference", "differences")) ", " (count(diff.unchanged, "entry", "entries")) " unchanged" }
+            (table("Name", &diff.content, content))
+        }
+        section aria-labelledby="annotation-changes" {
+            h2 #annotation-changes { "Annotations" }
+            p.count { (count(diff.annotations.len(), "difference", "differences")) }
+            (table("Annotation", &diff.annotations, annotation))
+        }
+    }
+}
+
+/// Renders a table of changes, or nothing without changes. The roles repeat those of the elements, as in the table of
+/// tags, and the style sheet shows the labels in the cells instead of the headers on narrow screens.
+fn table<T>(heading: &str, changes: &[Change<T>], cell: impl Fn(&T) -> Markup) -> Markup {
+    let value = |label: &str, value: &Option<T>| {
         html! {
-            @match entry {
-                Some(entry) => { (size(entry.size)) " " code.soft { (short_digest(&entry.digest)) } },
-                None => "–",
+            td role="cell" {
+                span.label aria-hidden="true" { (label) " " }
+                @match value { Some(value) => (cell(value)), None => "–" }
             }
         }
     };
     html! {
-        table.changes {
-            thead { tr { th scope="col" { "Change" } th scope="col" { "Name" } th scope="col" { "Before" } th scope="col" { "After" } } }
-            tbody {
-                @for change in changes.iter().take(MAX_ROWS) {
-                    tr {
-                        td { span class=(class(change.label())) { (change.label()) } }
-                        th scope="row" { bdi { (shown(&change.name, 2 * LABEL)) } }
-                        td { (cell(&change.before)) }
-                        td { (cell(&change.after)) }
+        @if !changes.is_empty() {
+            table.changes role="table" {
+                thead role="rowgroup" {
+                    tr role="row" { @for heading in [heading, "Change", "Before", "After"] { th scope="col" role="columnheader" { (heading) } } }
+                }
+                tbody role="rowgroup" {
+                    @for change in changes.iter().take(MAX_ROWS) {
+                        tr role="row" {
+                            th scope="row" role="rowheader" { bdi { (shown(&change.name, 2 * LABEL)) } }
+                            td role="cell" { (badge(change.kind())) }
+                            (value("Before", &change.before))
+                            (value("After", &change.after))
+                        }
                     }
                 }
             }
         }
-        (more(changes.len()))
+        @if changes.len() > MAX_ROWS { p.soft { (count(changes.len() - MAX_ROWS, "more is", "more are")) " not shown." } }
     }
 }
 
-fn annotation_table(changes: &[Change<String>]) -> Markup {
-    let value =
-        |text: &Option<String>| text.as_ref().map_or_else(|| "–".to_owned(), |text| shown(text, VALUE));
+fn badge(kind: ChangeKind) -> Markup {
     html! {
-        table.changes {
-            thead { tr { th scope="col" { "Change" } th scope="col" { "Annotation" } th scope="col" { "Before" } th scope="col" { "After" } } }
-            tbody {
-                @for change in changes.iter().take(MAX_ROWS) {
-                    tr {
-                        td { span class=(class(change.label())) { (change.label()) } }
-                        th scope="row" { bdi { (shown(&change.name, LABEL)) } }
-                        td { bdi { (value(&change.before)) } }
-                        td { bdi { (value(&change.after)) } }
-                    }
-                }
-            }
+        @match kind {
+            ChangeKind::Added => span.role.added { "Added" },
+            ChangeKind::Removed => span.role.removed { "Removed" },
+            ChangeKind::Changed => span.role.changed { "Changed" },
         }
-        (more(changes.len()))
-    }
-}
-
-fn more(all: usize) -> Markup {
-    html! {
-        @if let Some(more) = all.checked_sub(MAX_ROWS).filter(|more| *more > 0) {
-            p.soft { (count(more, "more is", "more are")) " not shown." }
-        }
-    }
-}
-
-fn class(label: &str) -> &'static str {
-    match label {
-        "Added" => "role added",
-        "Removed" => "role removed",
-        _ => "role",
     }
 }

@@ -12,12 +12,11 @@ use super::markdown::{self, LineBreaks, MAX_TEXT};
 /// The maximum number of Markdown files that are shown.
 const MAX_FILES: usize = 3;
 /// The annotations whose value may be the address of a web page.
-const ADDRESSES: [(&str, &str); 5] = [
+const ADDRESSES: [(&str, &str); 4] = [
     ("io.artifacthub.package.readme-url", "Readme"),
     ("org.opencontainers.image.documentation", "Documentation"),
     ("org.opencontainers.image.url", "Home page"),
     ("org.opencontainers.image.source", "Source code"),
-    ("com.docker.image.source.entrypoint", "Dockerfile"),
 ];
 
 /// Renders the section, or nothing if the manifest has no description.

@@ -12,8 +12,7 @@ use super::format::{LABEL, VALUE, count, number, short_digest, shown, size};
 use super::links::{Links, RepositoryLinks};
 use super::overview::{Overview, OverviewKind};
 use super::page_request::{self, PageError};
-use super::referrer_kind::ReferrerKind;
-use super::tree::{Branch, Node, Tree};
+use super::tree::{Branch, Node, Role, Tree};
 use super::{compare_page, description, template};
 use crate::api::request_context::RequestContext;
 
@@ -112,8 +111,8 @@ async fn sections(
 
 /// Renders the commands by digest, and below them those by tag. The style sheet shows only the selected ones.
 fn get_section(context: &RequestContext, shown: &ShownManifest<'_>, parts: &PulledParts) -> Markup {
-    let by_digest = commands::pull_commands(context, shown, &format!("@{}", shown.node.digest), parts);
-    let by_tag = shown.tag.map(|tag| commands::pull_commands(context, shown, &format!(":{tag}"), parts));
+    let by_digest = commands::pull_commands(context, shown, &shown.node.digest.to_string(), parts);
+    let by_tag = shown.tag.map(|tag| commands::pull_commands(context, shown, tag, parts));
     let list = |list: &[Command], id: &str| {
         html! {
             @for (number, command) in list.iter().enumerate() {
@@ -129,10 +128,14 @@ fn get_section(context: &RequestContext, shown: &ShownManifest<'_>, parts: &Pull
                 None => (list(&by_digest, "command")),
                 Some(by_tag) => fieldset.choice {
                     legend { "Name it by" }
-                    input #by-digest type="radio" name="by" checked;
-                    label for="by-digest" { "digest, which never changes" }
-                    input #by-tag type="radio" name="by";
-                    label for="by-tag" { "tag, which may move" }
+                    span.option {
+                        input #by-digest type="radio" name="by" checked;
+                        label for="by-digest" { "digest, which never changes" }
+                    }
+                    span.option {
+                        input #by-tag type="radio" name="by";
+                        label for="by-tag" { "tag, which may move" }
+                    }
                     div.by-digest { (list(&by_digest, "command")) }
                     div.by-tag { (list(by_tag, "tag-command")) }
                 },
@@ -155,7 +158,7 @@ fn referrers_by_kind(repository: RepositoryLinks<'_>, tree: &Tree) -> Markup {
     html! {
         @if all.is_empty() { p.soft { "Nothing refers to it: no signature, no bill of materials." } }
         @for group in all.chunk_by(|one, other| one.role == other.role) {
-            h3 { (ReferrerKind::heading(group[0].role)) " (" (group.len()) ")" }
+            @if let Role::Referrer(kind) = group[0].role { h3 { (kind.heading()) " (" (group.len()) ")" } }
             ul.tree { @for node in group { (item(repository, tree, node, unfolded)) } }
         }
         @if tree.top.more > 0 { p.soft { (count(tree.top.more, "more is", "more are")) " not shown." } }
@@ -244,11 +247,13 @@ fn item(repository: RepositoryLinks<'_>, tree: &Tree, node: &Node, unfolded: boo
 /// Summarizes a folded branch.
 fn summary(tree: &Tree, of: &Branch) -> String {
     let (nodes, all) = (&tree.nodes[of.nodes.clone()], of.nodes.len() + of.more);
-    match [nodes.first(), nodes.last()].map(|node| node.map_or("", |node| node.role)) {
-        [_, "Referrer" | "Signature" | "SBOM" | "Attestation"] => count(all, "referrer", "referrers"),
-        [_, "Manifest"] => count(all, "manifest", "manifests"),
-        ["Config", "Layer"] => format!("Config and {}", count(all - 1, "layer", "layers")),
-        [_, "Config"] => "Config".to_owned(),
+    match [nodes.first(), nodes.last()].map(|node| node.map(|node| node.role)) {
+        [_, Some(Role::Referrer(_))] => count(all, "referrer", "referrers"),
+        [_, Some(Role::Manifest)] => count(all, "manifest", "manifests"),
+        [Some(Role::Config), Some(Role::Layer)] => {
+            format!("Config and {}", count(all - 1, "layer", "layers"))
+        }
+        [_, Some(Role::Config)] => "Config".to_owned(),
         _ => count(all, "blob", "blobs"),
     }
 }
@@ -269,7 +274,7 @@ fn node_line(repository: RepositoryLinks<'_>, node: &Node) -> Markup {
     };
     html! {
         div.node {
-            span.role { (node.role) }
+            span.role { (node.role.label()) }
             " "
             @match address {
                 Some(address) if node.is_manifest() => a href=(address) { (label) },

@@ -2,7 +2,7 @@
 
 use oras_spec::Descriptor;
 
-/// What a referrer says about its subject.
+/// What a referrer says about its subject. A page shows the kinds in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ReferrerKind {
     Signature,
@@ -11,13 +11,18 @@ pub(super) enum ReferrerKind {
     Other,
 }
 
+/// The beginning of the artifact type of a Sigstore bundle, which is a signature or an attestation.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+/// The annotation of a Sigstore bundle that names its content, and the content of an attestation.
+const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
+const ATTESTATION: &str = "dsse-envelope";
+
 /// The beginnings of the artifact types of common tools.
 const KNOWN: [(&str, ReferrerKind); 15] = [
     ("application/vnd.cncf.notary.signature", ReferrerKind::Signature),
     ("application/vnd.dev.cosign.artifact.sig.", ReferrerKind::Signature),
     ("application/vnd.dev.cosign.simplesigning.", ReferrerKind::Signature),
-    // The annotation below distinguishes the attestations among them.
-    ("application/vnd.dev.sigstore.bundle", ReferrerKind::Signature),
+    (BUNDLE, ReferrerKind::Signature),
     ("application/spdx+", ReferrerKind::Sbom),
     ("text/spdx", ReferrerKind::Sbom),
     ("application/vnd.cyclonedx", ReferrerKind::Sbom),
@@ -31,22 +36,17 @@ const KNOWN: [(&str, ReferrerKind); 15] = [
     ("application/sarif+", ReferrerKind::Attestation),
 ];
 
-/// The annotation of a Sigstore bundle that names its content.
-const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
-
 impl ReferrerKind {
     /// Classifies a referrer.
     pub(super) fn of(referrer: &Descriptor) -> Self {
-        let named = referrer.artifact_type.as_ref().unwrap_or(&referrer.media_type);
-        let named = named.as_str().to_ascii_lowercase();
-        let known = KNOWN.iter().find(|(beginning, _)| named.starts_with(beginning)).map(|(_, kind)| *kind);
-        let is_bundle = named.starts_with("application/vnd.dev.sigstore.bundle");
+        let artifact_type = referrer.artifact_type.as_ref().unwrap_or(&referrer.media_type);
+        let artifact_type = artifact_type.as_str().to_ascii_lowercase();
         let content = referrer.annotations.get(BUNDLE_CONTENT).map(String::as_str);
-        match known {
-            Some(_) if is_bundle && content == Some("dsse-envelope") => Self::Attestation,
-            Some(kind) => kind,
-            None => Self::Other,
+        if artifact_type.starts_with(BUNDLE) && content == Some(ATTESTATION) {
+            return Self::Attestation;
         }
+        let known = KNOWN.iter().find(|(beginning, _)| artifact_type.starts_with(beginning));
+        known.map_or(Self::Other, |(_, kind)| *kind)
     }
 
     /// Returns the name of one referrer.
@@ -59,13 +59,13 @@ impl ReferrerKind {
         }
     }
 
-    /// Returns the heading of several referrers.
-    pub(super) fn heading(label: &str) -> &'static str {
-        match label {
-            "Signature" => "Signatures",
-            "SBOM" => "SBOMs",
-            "Attestation" => "Attestations",
-            _ => "Other referrers",
+    /// Returns the heading of all referrers of this kind.
+    pub(super) fn heading(self) -> &'static str {
+        match self {
+            Self::Signature => "Signatures",
+            Self::Sbom => "SBOMs",
+            Self::Attestation => "Attestations",
+            Self::Other => "Other referrers",
         }
     }
 }

@@ -28,9 +28,35 @@ pub(super) struct Tree {
     next: VecDeque<(usize, usize)>,
 }
 
+/// What a node is for the manifest that lists it, or for its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Config,
+    Layer,
+    Manifest,
+    Blob,
+    Referrer(ReferrerKind),
+}
+
+impl Role {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Config => "Config",
+            Self::Layer => "Layer",
+            Self::Manifest => "Manifest",
+            Self::Blob => "Blob",
+            Self::Referrer(kind) => kind.label(),
+        }
+    }
+
+    fn of_referrer(referrer: &Descriptor) -> Self {
+        Self::Referrer(ReferrerKind::of(referrer))
+    }
+}
+
 /// The details of a descriptor that a page shows.
 pub(super) struct Node {
-    pub(super) role: &'static str,
+    pub(super) role: Role,
     /// The title or the platform.
     pub(super) name: Option<String>,
     /// The artifact type or the media type.
@@ -54,7 +80,7 @@ pub(super) struct Branch {
 }
 
 impl Node {
-    fn of(role: &'static str, descriptor: &Descriptor) -> Self {
+    fn of(role: Role, descriptor: &Descriptor) -> Self {
         let title = descriptor.title().map(|title| shown(title, LABEL));
         let platform = descriptor.platform.as_ref().map(|platform| shown(&platform.to_string(), LABEL));
         let named = descriptor.artifact_type.as_ref().filter(|text| !text.as_str().is_empty());
@@ -122,13 +148,13 @@ impl Tree {
         let mut tree = Self::default();
         let mut found = store.predecessors(node, None).await?;
         found.sort_by_key(ReferrerKind::of);
-        tree.grow(None, Parts { config: None, role: Role::OfReferrer, rest: &found }, 1);
+        tree.grow(None, Parts { config: None, rest: &found, role: Role::of_referrer }, 1);
         // Limits the lookups, each of which may be a request to the upstream of a proxy.
         let mut lookups = 0..MAX_READS;
         while let Some((at, depth)) = tree.next.pop_front() {
             if depth < MAX_DEPTH && lookups.next().is_some() {
                 let found = store.predecessors(&tree.nodes[at].descriptor, None).await?;
-                tree.grow(Some(at), Parts { config: None, role: Role::OfReferrer, rest: &found }, depth + 1);
+                tree.grow(Some(at), Parts { config: None, rest: &found, role: Role::of_referrer }, depth + 1);
             }
         }
         Ok(tree)
@@ -142,8 +168,8 @@ impl Tree {
     /// Adds the nodes below another node, or at the top, up to the limit.
     fn grow(&mut self, parent: Option<usize>, parts: Parts<'_>, depth: usize) {
         let (begin, all) = (self.nodes.len(), usize::from(parts.config.is_some()) + parts.rest.len());
-        let config = parts.config.map(|config| Node::of("Config", config));
-        let rest = parts.rest.iter().map(|part| Node::of(parts.role.of(part), part));
+        let config = parts.config.map(|config| Node::of(Role::Config, config));
+        let rest = parts.rest.iter().map(|part| Node::of((parts.role)(part), part));
         // Nodes are only appended, so the indices in earlier branches stay valid.
         self.nodes.extend(config.into_iter().chain(rest).take(MAX_NODES - begin));
         let added = begin..self.nodes.len();
@@ -153,36 +179,20 @@ impl Tree {
     }
 }
 
-/// The descriptors that one manifest lists, without its subject.
+/// The descriptors that one manifest lists, without its subject, or the referrers of a subject.
 struct Parts<'a> {
     config: Option<&'a Descriptor>,
-    role: Role,
     rest: &'a [Descriptor],
-}
-
-/// The roles of the descriptors of a list.
-#[derive(Clone, Copy)]
-enum Role {
-    Fixed(&'static str),
-    /// The kind of each referrer.
-    OfReferrer,
-}
-
-impl Role {
-    fn of(self, descriptor: &Descriptor) -> &'static str {
-        match self {
-            Self::Fixed(role) => role,
-            Self::OfReferrer => ReferrerKind::of(descriptor).label(),
-        }
-    }
+    /// Returns the role of a descriptor in `rest`.
+    role: fn(&Descriptor) -> Role,
 }
 
 fn parts(manifest: &Manifest) -> Parts<'_> {
     match manifest.view() {
         View::Image(image) => {
-            Parts { config: Some(&image.config), role: Role::Fixed("Layer"), rest: &image.layers }
+            Parts { config: Some(&image.config), rest: &image.layers, role: |_| Role::Layer }
         }
-        View::Index(index) => Parts { config: None, role: Role::Fixed("Manifest"), rest: &index.manifests },
-        View::Artifact(artifact) => Parts { config: None, role: Role::Fixed("Blob"), rest: &artifact.blobs },
+        View::Index(index) => Parts { config: None, rest: &index.manifests, role: |_| Role::Manifest },
+        View::Artifact(artifact) => Parts { config: None, rest: &artifact.blobs, role: |_| Role::Blob },
     }
 }

@@ -13,6 +13,10 @@ mod manifests;
 mod metrics;
 #[cfg(feature = "page")]
 mod page;
+#[cfg(feature = "page")]
+mod page_manifests;
+#[cfg(feature = "page")]
+mod page_tags;
 mod rules;
 mod stores;
 mod tokens;
