@@ -65,6 +65,11 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// Formats a number with a noun, such as `1 tag` or `2 tags`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

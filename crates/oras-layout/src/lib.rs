@@ -92,9 +92,11 @@
 mod archive;
 mod blob;
 mod blob_upload;
+mod check;
 mod checked_manifest;
 mod created_directories;
 mod disk;
+mod find_layouts;
 mod graph;
 mod index;
 mod layout;
@@ -109,11 +111,13 @@ mod parallel;
 mod pending_manifests;
 mod push_blob;
 mod size_limits;
-
+mod survey;
 mod upload_file;
 mod verification;
 
 pub use archive::{Archive, ArchiveWriter, NotTar};
+pub use check::{CheckOptions, CheckProgress, LayoutCheck, LayoutProblem, ProblemKind, check};
+pub use find_layouts::find_layouts;
 pub use layout::Layout;
 pub use layout_options::LayoutOptions;
 pub use maintenance::garbage_collection::{CollectedGarbage, GarbageOptions};

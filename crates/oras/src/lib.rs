@@ -172,7 +172,8 @@ pub use oras_files as files;
 pub use oras_fs as fs;
 #[cfg(feature = "layout")]
 pub use oras_layout::{
-    Archive, ArchiveWriter, Layout, LayoutFault, LayoutOptions, NotTar, open as open_layout,
+    Archive, ArchiveWriter, CheckOptions, CheckProgress, Layout, LayoutCheck, LayoutFault, LayoutOptions,
+    LayoutProblem, NotTar, ProblemKind, check as check_layout, find_layouts, open as open_layout,
 };
 pub use oras_memory::Memory;
 #[cfg(feature = "remote")]

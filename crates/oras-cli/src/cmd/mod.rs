@@ -16,6 +16,7 @@ mod file_io;
 mod help;
 mod inspect;
 mod json_output;
+mod layout;
 mod login;
 mod login_check;
 mod logout;

@@ -51,23 +51,18 @@ pub(crate) fn take_kept() -> Option<String> {
 impl Progress {
     /// Starts the display that the flags select.
     pub(crate) fn start(words: StatusWords, args: &ProgressArgs, format: &Format) -> Self {
-        let is_watched = is_watched(args.no_tty, args.debug);
-        let style = match args.progress.as_deref() {
-            Some("bars") => Style::Bars,
-            Some("plain") => Style::Plain,
-            Some("json") => Style::Json,
-            Some(_) => Style::Nothing,
-            // A terminal that can't move its cursor can't show bars, and a dry run moves nothing.
-            None if is_watched && env::is_terminal_dumb() => Style::Plain,
-            None if is_watched && !words.is_dry_run => Style::Bars,
-            None => Style::Nothing,
-        };
+        let style = style(words, args);
         let are_lines_hidden = style == Style::Bars || args.progress.as_deref() == Some("none");
         let lines: Arc<dyn Listener> = match format.is_for_people() && !are_lines_hidden {
             true => Arc::new(StatusLines::new(words, args.verbose.unwrap_or(true))),
             false => Arc::new(Quiet),
         };
         Self::new(words, if args.quiet { Style::Nothing } else { style }, lines)
+    }
+
+    /// Starts the display of a check, which prints no line for each item.
+    pub(crate) fn of_check(words: StatusWords, args: &ProgressArgs) -> Self {
+        Self::new(words, if args.quiet { Style::Nothing } else { style(words, args) }, Arc::new(Quiet))
     }
 
     /// Starts the display of a blob that is written to a file: nothing but what a terminal shows.
@@ -113,6 +108,11 @@ impl Progress {
         Arc::clone(&self.listener)
     }
 
+    /// Ends the display without a summary.
+    pub(crate) fn end(mut self) {
+        self.is_finished = true;
+    }
+
     /// Ends the display, and shows a summary if the transfer succeeded. Returns the result of the transfer.
     pub(crate) fn finish<T, E>(mut self, result: Result<T, E>) -> Result<T, E> {
         self.is_finished = true;
@@ -134,6 +134,21 @@ impl Drop for Progress {
         if !self.is_finished {
             *KEPT.lock() = kept(&self.state.lock());
         }
+    }
+}
+
+/// Returns where progress is shown.
+fn style(words: StatusWords, args: &ProgressArgs) -> Style {
+    let is_watched = is_watched(args.no_tty, args.debug);
+    match args.progress.as_deref() {
+        Some("bars") => Style::Bars,
+        Some("plain") => Style::Plain,
+        Some("json") => Style::Json,
+        Some(_) => Style::Nothing,
+        // A terminal that can't move its cursor can't show bars, and a dry run moves nothing.
+        None if is_watched && env::is_terminal_dumb() => Style::Plain,
+        None if is_watched && !words.is_dry_run => Style::Bars,
+        None => Style::Nothing,
     }
 }
 

@@ -135,6 +135,8 @@ pub(crate) const RESTORE: StatusWords = StatusWords {
     ..NONE
 };
 
+pub(crate) const CHECK: StatusWords = StatusWords { started: "Checking", finished: "Checked ", ..NONE };
+
 /// The warning when the referrers of an index are not copied.
 pub(crate) const REFERRERS_LEFT: &str = "referrers of the source index are not copied because selecting a subset of \
                                          platforms produces a new index digest";

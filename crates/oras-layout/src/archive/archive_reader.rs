@@ -1,26 +1,20 @@
 //! A layout in a tar archive as a read-only store.
 
-use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use oras_fs::{BlockingQueue, blocking, failed_to};
-use oras_spec::layout::{INDEX_FILE, MARKER_FILE};
+use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Error, ErrorKind, ReadStore, Result, Source};
+use oras_store::{ByteStream, ReadStore, Result, Source};
 
-use super::tar_scan::{self, ArchiveContents, EntryRange, NotTar};
+use super::scanned_archive::ScannedArchive;
 use crate::blob::Blob;
-use crate::disk::blobs;
 use crate::graph::Graph;
 use crate::index::Index;
 use crate::layout_files::{self, LayoutFiles, TagRule};
-use crate::not_found::{path_not_found, reference_not_found};
-use crate::oci_layout_file::{LayoutFault, check_version, invalid_layout};
-use crate::size_limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
 
 oras_store::inherent_read_methods!(Archive);
 
@@ -38,9 +32,7 @@ pub struct Archive {
 
 #[derive(Debug)]
 struct OpenArchive {
-    path: PathBuf,
-    file: Arc<File>,
-    contents: ArchiveContents,
+    scanned: ScannedArchive,
     index: Arc<Index>,
     graph: OnceLock<Arc<Graph>>,
     queue: BlockingQueue,
@@ -71,7 +63,7 @@ impl Archive {
 
     /// Returns the path of the archive.
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        self.inner.scanned.path()
     }
 
     /// Lists the entries of `index.json` in order, also those without a tag. The annotation
@@ -83,63 +75,16 @@ impl Archive {
 
 impl OpenArchive {
     fn open(path: PathBuf) -> Result<Self> {
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => path_not_found(&path),
-            _ => failed_to("open", &path)(error),
-        };
-        // Checked before opening, because opening a pipe would wait for its writer.
-        if !fs::metadata(&path).map_err(failed)?.is_file() {
-            return Err(Error::new(ErrorKind::InvalidContent, format!("{} is not a file", path.display())));
-        }
-        let file = File::open(&path).map_err(failed)?;
-        let contents = tar_scan::scan(&file).map_err(|error| {
-            let message = format!("{:?} does not look like a tar archive", path.display().to_string());
-            if error.find::<NotTar>().is_some() { error.context(message) } else { error }
-        })?;
-        let no_such_file = |name: &str| format!("open {name}: file does not exist");
-        let entry = contents.marker.ok_or_else(|| {
-            invalid_layout(&format!("failed to open OCI layout file: {}", no_such_file(MARKER_FILE)))
-                .with_detail(LayoutFault::NoMarker)
-        })?;
-        check_version(&read_entry(&file, MARKER_FILE, entry, MAX_MARKER_SIZE)?)?;
-        let entry = contents.index.ok_or_else(|| {
-            let message =
-                format!("invalid OCI Image Index: failed to open index file: {}", no_such_file(INDEX_FILE));
-            Error::new(ErrorKind::InvalidContent, message).with_detail(LayoutFault::NoIndex)
-        })?;
-        let index = Index::parse(read_entry(&file, INDEX_FILE, entry, MAX_INDEX_SIZE)?)?;
-        let (file, index) = (Arc::new(file), Arc::new(index));
-        Ok(Self { path, file, contents, index, graph: OnceLock::new(), queue: BlockingQueue::default() })
+        let scanned = ScannedArchive::open(path)?;
+        scanned.check_marker()?;
+        let index = Arc::new(scanned.index()?);
+        Ok(Self { scanned, index, graph: OnceLock::new(), queue: BlockingQueue::default() })
     }
-}
-
-/// Reads all bytes of an entry.
-///
-/// # Errors
-/// `InvalidContent` if it is not a file; `TooLarge`; `Io`.
-fn read_entry(file: &File, name: &str, entry: EntryRange, limit: u64) -> Result<Vec<u8>> {
-    check_is_file(name, entry)?;
-    if entry.size > limit {
-        return Err(size_limits::too_large(name, entry.size, limit));
-    }
-    // The size is at most `limit` here, so a false size cannot reserve much memory.
-    let mut bytes = vec![0; usize::try_from(entry.size).unwrap_or_default()];
-    let count = oras_fs::read_at(file, &mut bytes, entry.start).map_err(failed_to("read", name))?;
-    bytes.truncate(count);
-    Ok(bytes)
-}
-
-fn check_is_file(name: &str, entry: EntryRange) -> Result<()> {
-    if entry.is_file {
-        return Ok(());
-    }
-    let message = format!("{name} is not a file in the archive: links are not followed");
-    Err(Error::new(ErrorKind::InvalidContent, message))
 }
 
 impl LayoutFiles for OpenArchive {
     fn path(&self) -> &Path {
-        &self.path
+        self.scanned.path()
     }
 
     fn index(&self) -> Result<Arc<Index>> {
@@ -157,10 +102,7 @@ impl LayoutFiles for OpenArchive {
     }
 
     fn open(&self, digest: &Digest) -> Result<Blob> {
-        let entry = self.contents.blobs.get(digest);
-        let entry = *entry.ok_or_else(|| reference_not_found(&self.path, &digest.to_string()))?;
-        check_is_file(&blobs::path(Path::new(""), digest).display().to_string(), entry)?;
-        Ok(Blob { file: Arc::clone(&self.file), start: entry.start, size: entry.size })
+        self.scanned.open_blob(digest)
     }
 
     fn queue(&self) -> &BlockingQueue {

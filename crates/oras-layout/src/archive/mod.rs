@@ -2,10 +2,12 @@
 
 mod archive_reader;
 mod archive_writer;
+mod scanned_archive;
 mod tar_header;
 mod tar_output;
 mod tar_scan;
 
 pub use self::archive_reader::Archive;
 pub use self::archive_writer::ArchiveWriter;
+pub(crate) use self::scanned_archive::ScannedArchive;
 pub use self::tar_scan::NotTar;

@@ -66,9 +66,13 @@ pub(crate) fn recover(root: &Path) {
     let lock = || File::open(root.join(MARKER_FILE)).ok().filter(|marker| marker.try_lock().is_ok());
     let Some(_lock) = found.peek().and_then(|_| lock()) else { return };
     for entry in found {
-        let name = entry.file_name().to_string_lossy().replacen(PREFIX, "", 1);
-        if let Ok(digest) = name.replacen('-', ":", 1).parse() {
+        if let Some(digest) = digest_of(&entry.file_name().to_string_lossy()) {
             drop(rename_back(&entry.path(), &blobs::path(root, &digest)));
         }
     }
+}
+
+/// Returns the digest of a blob whose removal was interrupted, from the name of its file.
+pub(crate) fn digest_of(name: &str) -> Option<Digest> {
+    name.strip_prefix(PREFIX)?.replacen('-', ":", 1).parse().ok()
 }

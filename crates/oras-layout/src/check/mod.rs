@@ -1,0 +1,10 @@
+//! Checks a layout: structure, index, digests, and whether everything that it needs is there.
+
+mod blob_hashing;
+mod check_layout;
+mod findings;
+mod layout_problem;
+
+pub use self::blob_hashing::CheckProgress;
+pub use self::check_layout::{CheckOptions, LayoutCheck, check};
+pub use self::layout_problem::{LayoutProblem, ProblemKind};
