@@ -103,6 +103,7 @@ mod layout;
 mod layout_files;
 mod layout_options;
 mod layout_store;
+mod layout_usage;
 mod maintenance;
 mod not_found;
 mod oci_layout_file;
@@ -120,7 +121,9 @@ pub use check::{CheckOptions, CheckProgress, LayoutCheck, LayoutProblem, Problem
 pub use find_layouts::find_layouts;
 pub use layout::Layout;
 pub use layout_options::LayoutOptions;
+pub use layout_usage::{BlobCount, LayoutUsage, TagUsage};
 pub use maintenance::garbage_collection::{CollectedGarbage, GarbageOptions};
 pub use oci_layout_file::LayoutFault;
 pub use open::open;
 pub use oras_store as store;
+pub use survey::layout_graph::{GraphEntry, GraphNode, LayoutGraph};

@@ -102,6 +102,8 @@ mod file_argument;
 mod file_selector;
 mod index;
 mod inspect;
+#[cfg(feature = "layout")]
+mod list_layout;
 mod listener;
 mod manifest;
 mod mirror;
@@ -143,6 +145,8 @@ pub use file_argument::FileArgument;
 pub use file_selector::Selector;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use inspect::{InspectOptions, InspectedManifest, InspectedReferrer, Inspection, inspect};
+#[cfg(feature = "layout")]
+pub use list_layout::{LayoutListing, ListedEntry, ListedNode, list_layout};
 pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
 pub use mirror::{MirrorOptions, MirroredTag, mirror};
@@ -172,8 +176,9 @@ pub use oras_files as files;
 pub use oras_fs as fs;
 #[cfg(feature = "layout")]
 pub use oras_layout::{
-    Archive, ArchiveWriter, CheckOptions, CheckProgress, Layout, LayoutCheck, LayoutFault, LayoutOptions,
-    LayoutProblem, NotTar, ProblemKind, check as check_layout, find_layouts, open as open_layout,
+    Archive, ArchiveWriter, BlobCount, CheckOptions, CheckProgress, Layout, LayoutCheck, LayoutFault,
+    LayoutGraph, LayoutOptions, LayoutProblem, LayoutUsage, NotTar, ProblemKind, TagUsage,
+    check as check_layout, find_layouts, open as open_layout,
 };
 pub use oras_memory::Memory;
 #[cfg(feature = "remote")]

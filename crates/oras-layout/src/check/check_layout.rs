@@ -140,7 +140,23 @@ pub(crate) struct Checked {
     pub(crate) problems: Vec<LayoutProblem>,
     /// The blobs with the right digest.
     pub(crate) intact: HashSet<Digest>,
-    hashed_bytes: u64,
+    hashed: Hashed,
+}
+
+/// The blobs whose digest was computed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hashed {
+    blobs: u64,
+    bytes: u64,
+}
+
+impl Hashed {
+    fn count(intact: &HashSet<Digest>, others: &Hashes, stored: &StoredBlobs) -> Self {
+        let is_hashed = |state: &BlobState| matches!(state, BlobState::WrongDigest(_));
+        let others = others.iter().filter(|(_, state)| is_hashed(state)).map(|(digest, _)| digest);
+        let sizes = intact.iter().chain(others).filter_map(|digest| Some(stored.blobs.get(digest)?.size));
+        sizes.fold(Self::default(), |sum, size| Self { blobs: sum.blobs + 1, bytes: sum.bytes + size })
+    }
 }
 
 impl Checked {
@@ -166,7 +182,7 @@ impl Checked {
             stored.blobs.extend(parts.stored_blobs()?.blobs);
         }
         let (intact, hashes) = hash(parts, options, (&survey, &stored), intact, &options.progress, caller)?;
-        let hashed_bytes = intact.iter().filter_map(|digest| Some(stored.blobs.get(digest)?.size)).sum();
+        let hashed = Hashed::count(&intact, &hashes, &stored);
         let mut findings = Findings::new(&survey, &stored);
         findings.compare();
         let mut unlisted = Vec::new();
@@ -187,12 +203,15 @@ impl Checked {
         problems.extend(unlisted);
         problems.extend(stored.foreign.iter().map(|path| foreign_file(path)));
         problems.sort_by(|a, b| (!a.kind.is_damage(), &a.path).cmp(&(!b.kind.is_damage(), &b.path)));
-        Ok(Self { survey, stored, problems, intact, hashed_bytes })
+        Ok(Self { survey, stored, problems, intact, hashed })
     }
 
     /// Makes the report.
     pub(crate) fn report(self, path: PathBuf) -> LayoutCheck {
-        let unreachable = self.stored.blobs.iter().filter(|(digest, _)| self.survey.find(digest).is_none());
+        // Without an index, it is unknown what is reachable.
+        let has_index = self.problems.iter().all(|problem| problem.kind != ProblemKind::Index);
+        let is_unreachable = |digest: &Digest| has_index && self.survey.find(digest).is_none();
+        let unreachable = self.stored.blobs.iter().filter(|(digest, _)| is_unreachable(digest));
         let (mut unreachable_blobs, mut unreachable_bytes) = (0, 0);
         for (_, blob) in unreachable {
             unreachable_blobs += 1;
@@ -205,8 +224,8 @@ impl Checked {
             manifests: manifests.count() as u64,
             blobs: self.stored.blobs.len() as u64,
             bytes: self.stored.blobs.values().map(|blob| blob.size).sum(),
-            hashed_blobs: self.intact.len() as u64,
-            hashed_bytes: self.hashed_bytes,
+            hashed_blobs: self.hashed.blobs,
+            hashed_bytes: self.hashed.bytes,
             unreachable_blobs,
             unreachable_bytes,
             problems: self.problems,

@@ -80,6 +80,12 @@ impl From<ArtifactClass> for Class {
     }
 }
 
+impl From<Class> for ArtifactClass {
+    fn from(class: Class) -> Self {
+        Self { kind: class.kind, format: class.format }
+    }
+}
+
 /// A layer. Scripts read its title, size and media type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InspectedFile {

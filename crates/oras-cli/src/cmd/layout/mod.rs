@@ -2,6 +2,8 @@
 
 mod check;
 mod check_progress;
+mod du;
+mod ls;
 
 use clap::{ArgMatches, Command};
 
@@ -9,8 +11,11 @@ use crate::args;
 use crate::cmd::command_table::{self, CommandEntry};
 use crate::failure::Failure;
 
-const COMMANDS: &[CommandEntry] =
-    &[CommandEntry::new("check", check::command, |matches| Box::pin(check::run(matches)))];
+const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::new("ls", ls::command, |matches| Box::pin(ls::run(matches))),
+    CommandEntry::new("du", du::command, |matches| Box::pin(du::run(matches))),
+    CommandEntry::new("check", check::command, |matches| Box::pin(check::run(matches))),
+];
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
