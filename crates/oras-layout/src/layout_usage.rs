@@ -8,6 +8,7 @@ use oras_spec::Digest;
 use oras_store::Result;
 use serde::Serialize;
 
+use crate::blob_count::BlobCount;
 use crate::survey::layout_graph::LayoutGraph;
 use crate::survey::layout_parts::LayoutParts;
 use crate::survey::layout_survey::{NodeId, SurveyEntry};
@@ -52,15 +53,6 @@ pub struct LayoutUsage {
     pub total: BlobCount,
 }
 
-/// A number of blobs and their size. A program prints both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BlobCount {
-    /// The number of blobs.
-    pub blobs: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
-}
-
 /// The disk usage of one tag. Unique and shared bytes add up to all bytes that the tag needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,13 +68,6 @@ pub struct TagUsage {
     pub unique_bytes: u64,
     /// The size of the content that other tags or entries need, too, in bytes.
     pub shared_bytes: u64,
-}
-
-impl BlobCount {
-    fn add(&mut self, bytes: u64) {
-        self.blobs += 1;
-        self.bytes += bytes;
-    }
 }
 
 /// The entry that needs a node.

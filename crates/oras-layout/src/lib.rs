@@ -91,6 +91,7 @@
 
 mod archive;
 mod blob;
+mod blob_count;
 mod blob_upload;
 mod check;
 mod checked_manifest;
@@ -117,12 +118,13 @@ mod upload_file;
 mod verification;
 
 pub use archive::{Archive, ArchiveWriter, NotTar};
+pub use blob_count::BlobCount;
 pub use check::{CheckOptions, CheckProgress, LayoutCheck, LayoutProblem, ProblemKind, check};
 pub use find_layouts::find_layouts;
 pub use layout::Layout;
 pub use layout_options::LayoutOptions;
-pub use layout_usage::{BlobCount, LayoutUsage, TagUsage};
-pub use maintenance::garbage_collection::{CollectedGarbage, GarbageOptions};
+pub use layout_usage::{LayoutUsage, TagUsage};
+pub use maintenance::garbage_options::{CollectedGarbage, GarbageOptions};
 pub use oci_layout_file::LayoutFault;
 pub use open::open;
 pub use oras_store as store;

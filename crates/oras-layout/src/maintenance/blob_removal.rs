@@ -7,13 +7,14 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oras_fs::{failed_to, if_exists};
 use oras_spec::Digest;
 use oras_spec::layout::MARKER_FILE;
 use oras_store::Result;
 
+use super::quarantine;
 use crate::disk::blobs;
 
 /// The prefix of a blob that is being removed. The digest follows, with `-` for the colon.
@@ -29,10 +30,12 @@ pub(crate) fn is_in_use(
     blobs::may_be_used(path, |found| blobs::is_younger_than(found, delay)) || is_needed(digest)
 }
 
-/// Removes a blob, unless `is_used` returns true for its renamed file. Returns the size of a removed blob.
+/// Removes a blob, unless `is_used` returns true for its renamed file. Returns the size of a removed blob. With a time, the
+/// blob is moved to the quarantine of that time instead of being deleted.
 pub(crate) fn remove_unused(
     root: &Path,
     digest: &Digest,
+    quarantined_at: Option<SystemTime>,
     is_used: impl Fn(&Path) -> bool,
 ) -> Result<Option<u64>> {
     let path = blobs::path(root, digest);
@@ -47,7 +50,10 @@ pub(crate) fn remove_unused(
         return Ok(None);
     }
     let size = fs::symlink_metadata(&aside).map_or(0, |found| found.len());
-    fs::remove_file(&aside).map_err(failed)?;
+    match quarantined_at {
+        Some(now) => fs::rename(&aside, quarantine::path_of_new(root, digest, now)?).map_err(failed)?,
+        None => fs::remove_file(&aside).map_err(failed)?,
+    }
     Ok(Some(size))
 }
 

@@ -2,85 +2,24 @@
 //!
 //! [`blob_removal`] explains how a blob is deleted without a lock while another process may be about to use it.
 
-use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use oras_fs::blocking;
 use oras_spec::layout::MARKER_FILE;
-use oras_spec::{Descriptor, Digest, Manifest, MediaKind};
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::Result;
 
 use super::blob_removal::{self, is_in_use};
+use super::collection_plan::CollectionPlan;
+use super::garbage_options::{CollectedGarbage, GarbageOptions};
+use super::quarantine::{self, QuarantinedBlob};
 use super::stale_files::delete_stale;
-use crate::disk::blobs;
+use crate::disk::blobs::{self, OldBlob};
 use crate::disk::create_layout::exists;
 use crate::disk::index_file::{index_stamp, read_index, replace_index};
 use crate::disk::layout_lock::lock_layout;
 use crate::index::{Index, IndexChange};
 use crate::layout::Layout;
-use crate::size_limits::MAX_STORED_MANIFEST;
-
-/// The options of [`Layout::collect_garbage`]. [`GarbageOptions::after`] makes them, and setters change them.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use oras_layout::{CollectedGarbage, GarbageOptions, Layout};
-///
-/// /// Deletes content without a tag that was not used for a day.
-/// async fn delete_untagged(layout: &Layout) -> oras_layout::store::Result<()> {
-///     let options = GarbageOptions::after(Duration::from_secs(86_400)).untagged(true);
-///     let CollectedGarbage { blobs, bytes, manifests } = layout.collect_garbage(options).await?;
-///     println!("{blobs} blobs with {bytes} bytes, {manifests} manifests");
-///     Ok(())
-/// }
-/// ```
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct GarbageOptions {
-    /// Content that was written, queried or untagged within this time stays: a client may be about to push the
-    /// manifest that needs it.
-    pub delay: Duration,
-    /// Also deletes untagged manifests that no tag reaches and that do not refer to remaining content.
-    pub untagged: bool,
-    /// Returns true for content that this process needs, whatever its age. It is called right before a blob is
-    /// deleted, by any thread.
-    pub is_needed: Arc<dyn Fn(&Digest) -> bool + Send + Sync>,
-}
-
-impl GarbageOptions {
-    /// Returns the options to delete unreachable content, and no manifests, after `delay`.
-    pub fn after(delay: Duration) -> Self {
-        Self { delay, untagged: false, is_needed: Arc::new(|_| false) }
-    }
-
-    oras_store::setters! {
-        untagged: bool;
-        is_needed: impl Fn(&Digest) -> bool + Send + Sync + 'static => Arc::new(is_needed);
-    }
-}
-
-impl std::fmt::Debug for GarbageOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GarbageOptions")
-            .field("delay", &self.delay)
-            .field("untagged", &self.untagged)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What [`Layout::collect_garbage`] deleted. Programs report it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CollectedGarbage {
-    /// The number of deleted blobs, including manifests.
-    pub blobs: u64,
-    /// Their total size in bytes.
-    pub bytes: u64,
-    /// The number of untagged manifests that were removed from the index.
-    pub manifests: u64,
-}
 
 impl Layout {
     /// Deletes the blobs that no manifest in the index reaches and that were not used recently, and the unfinished
@@ -95,7 +34,9 @@ impl Layout {
     pub async fn collect_garbage(&self, options: GarbageOptions) -> Result<CollectedGarbage> {
         let root = self.path().to_owned();
         blocking(move || {
-            delete_stale(&root);
+            if !options.dry_run {
+                delete_stale(&root);
+            }
             collect(&root, &options)
         })
         .await
@@ -103,137 +44,104 @@ impl Layout {
 }
 
 fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
-    let mut collected = CollectedGarbage::default();
     if !exists(&root.join(MARKER_FILE))? {
-        return Ok(collected);
+        return Ok(CollectedGarbage::default());
     }
     let candidates = blobs::list(root, |blob| blobs::is_younger_than(blob, options.delay)).old;
-    if candidates.is_empty() {
-        return Ok(collected);
+    let quarantined = quarantine::list(root)?;
+    if candidates.is_empty() && quarantined.is_empty() && options.removed_tags.is_empty() {
+        return Ok(CollectedGarbage::default());
     }
     // Usually there is no garbage. This is detected without the lock, so that writers do not wait.
     let stamp = index_stamp(root)?;
     let mut index = read_index(root)?;
-    let mut plan = CollectionPlan::default();
-    plan.extend(root, &index, options)?;
-    if candidates.iter().all(|blob| plan.reached.contains(&blob.digest)) {
-        return Ok(collected);
+    let mut tags = remove_tags(&mut index, options);
+    let mut plan = CollectionPlan::new(root, &quarantined);
+    plan.extend(&index, options)?;
+    let is_reached = |blob: &OldBlob| plan.reached.contains(&blob.digest);
+    if tags == 0 && quarantined.is_empty() && candidates.iter().all(is_reached) {
+        return Ok(CollectedGarbage::default());
     }
     // Another process may have changed the index while this waited for the lock.
-    let _lock = lock_layout(root)?;
+    let _lock = if options.dry_run { None } else { Some(lock_layout(root)?) };
     if index_stamp(root)? != stamp {
         index = read_index(root)?;
-        plan.extend(root, &index, options)?;
+        tags = remove_tags(&mut index, options);
+        plan.extend(&index, options)?;
     }
-    if !plan.unlisted.is_empty() {
-        collected.manifests = plan.unlisted.len() as u64;
-        // The index is written first, so that at any time every blob in it exists.
+    let mut collected =
+        CollectedGarbage { tags, manifests: plan.unlisted.len() as u64, ..CollectedGarbage::default() };
+    // What the index needs is restored first, so that no reader misses it longer than necessary.
+    let expired = empty_quarantine(root, &plan, options, &mut collected)?;
+    if (!plan.unlisted.is_empty() || tags > 0) && !options.dry_run {
+        // The index is written before blobs are removed, so that at any time every blob in it exists.
         index.apply(&IndexChange::Unlist(std::mem::take(&mut plan.unlisted)));
         replace_index(root, &index)?;
     }
     for blob in candidates.iter().filter(|blob| !plan.reached.contains(&blob.digest)) {
-        let is_used = |path: &Path| is_in_use(path, &blob.digest, options.delay, &*options.is_needed);
-        if let Some(bytes) = blob_removal::remove_unused(root, &blob.digest, is_used)? {
-            collected.blobs += 1;
-            collected.bytes += bytes;
-        }
+        remove(root, blob, options, &mut collected)?;
+    }
+    for blob in expired.iter().filter(|_| !options.dry_run) {
+        quarantine::delete(blob)?;
+    }
+    if !options.dry_run {
+        quarantine::delete_empty(root);
     }
     Ok(collected)
 }
 
-/// What stays in the layout, and what is removed from its index.
-#[derive(Default)]
-struct CollectionPlan {
-    reached: HashSet<Digest>,
-    /// Entries that are removed from the index.
-    unlisted: HashSet<Digest>,
+/// Removes tags from the index in memory, and returns their number.
+fn remove_tags(index: &mut Index, options: &GarbageOptions) -> u64 {
+    let removed = options.removed_tags.iter().filter(|tag| index.apply(&IndexChange::Untag((*tag).clone())));
+    removed.count() as u64
 }
 
-impl CollectionPlan {
-    /// Adds what the index reaches. If a newer index is added later, content that only the older index reaches stays
-    /// until the next collection.
-    fn extend(&mut self, root: &Path, index: &Index, options: &GarbageOptions) -> Result<()> {
-        if !options.untagged {
-            return self.reach(root, index.descriptors().collect());
-        }
-        self.reach(root, index.tagged_nodes().collect())?;
-        let tagged = index.tagged_digests();
-        let mut untagged = Vec::new();
-        for node in index.descriptors().filter(|node| !tagged.contains(&node.digest)) {
-            let path = blobs::path(root, &node.digest);
-            if is_in_use(&path, &node.digest, options.delay, &*options.is_needed) {
-                self.reach(root, vec![node])?;
-            } else {
-                let manifest =
-                    Manifest::parse(&node.media_type, read(root, &node)?.unwrap_or_default().into());
-                let subject = manifest.ok().and_then(|manifest| Some(manifest.subject()?.digest.clone()));
-                untagged.push((node, subject));
+/// Moves what the plan reaches back from the quarantine. Returns the blobs that are to be deleted from it.
+fn empty_quarantine<'a>(
+    root: &Path,
+    plan: &CollectionPlan<'a>,
+    options: &GarbageOptions,
+    collected: &mut CollectedGarbage,
+) -> Result<Vec<&'a QuarantinedBlob>> {
+    let mut expired = Vec::new();
+    for (digest, blob) in plan.quarantined {
+        let exists = exists(&blobs::path(root, digest))?;
+        if plan.reached.contains(digest) && !exists {
+            if options.dry_run || quarantine::restore(root, digest, blob)? {
+                collected.restored.add(blob.size);
             }
+        } else if exists || blob.is_expired(options.delay) {
+            collected.blobs += 1;
+            collected.bytes += blob.size;
+            expired.push(blob);
         }
-        // A referrer stays as long as its subject does. It can have referrers itself, so this repeats until nothing
-        // is added.
-        loop {
-            let (stay, rest) = untagged.into_iter().partition::<Vec<_>, _>(|(node, subject)| {
-                self.reached.contains(&node.digest)
-                    || subject.as_ref().is_some_and(|subject| self.reached.contains(subject))
-            });
-            untagged = rest;
-            if stay.is_empty() {
-                break;
-            }
-            self.reach(root, stay.into_iter().map(|(node, _)| node).collect())?;
-        }
-        self.unlisted = untagged.into_iter().map(|(node, _)| node.digest).collect();
-        Ok(())
     }
-
-    /// Adds entries of the index and everything below them.
-    fn reach(&mut self, root: &Path, nodes: Vec<Descriptor>) -> Result<()> {
-        let mut next: Vec<_> = nodes.into_iter().map(|node| (node, true)).collect();
-        while let Some((node, is_listed)) = next.pop() {
-            if !self.reached.insert(node.digest.clone()) {
-                continue;
-            }
-            let is_manifest = node.media_type.is_manifest();
-            if !is_manifest && !is_listed {
-                continue;
-            }
-            let Some(bytes) = read(root, &node)? else { continue };
-            if !is_manifest {
-                // An entry of an unknown media type may be a manifest: every digest in its text stays.
-                self.reached.extend(digests_in(&bytes));
-                continue;
-            }
-            let manifest = Manifest::parse(&node.media_type, bytes.into())
-                .map_err(|error| unreadable(&node.digest).with_source(error))?;
-            let lists = node.media_type.kind() == MediaKind::Index;
-            next.extend(manifest.children().into_iter().map(|child| (child, lists)));
-        }
-        Ok(())
-    }
+    Ok(expired)
 }
 
-fn unreadable(digest: &Digest) -> Error {
-    let message = format!("nothing was removed: what the manifest {digest} needs can't be told");
-    Error::new(ErrorKind::InvalidContent, message)
-}
-
-/// Reads the blob of a node. Returns `None` if it is missing, because layouts may be sparse, or if it has an unknown
-/// media type and is too large for a manifest.
-fn read(root: &Path, node: &Descriptor) -> Result<Option<Vec<u8>>> {
-    let blob = match blobs::open(root, &node.digest) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        blob => blob.map_err(|error| unreadable(&node.digest).with_source(error))?,
+/// Deletes a blob, or moves it to the quarantine, unless it is in use.
+fn remove(
+    root: &Path,
+    blob: &OldBlob,
+    options: &GarbageOptions,
+    collected: &mut CollectedGarbage,
+) -> Result<()> {
+    let is_used = |path: &Path| is_in_use(path, &blob.digest, options.delay, &*options.is_needed);
+    // A quarantine without a delay would only be a slow way to delete.
+    let has_quarantine = options.quarantine && !options.delay.is_zero();
+    let removed = if options.dry_run {
+        (!is_used(&blobs::path(root, &blob.digest))).then_some(blob.size)
+    } else {
+        let quarantine = has_quarantine.then(SystemTime::now);
+        blob_removal::remove_unused(root, &blob.digest, quarantine, is_used)?
     };
-    if blob.size > MAX_STORED_MANIFEST && !node.media_type.is_manifest() {
-        return Ok(None);
+    match removed {
+        Some(bytes) if has_quarantine => collected.quarantined.add(bytes),
+        Some(bytes) => {
+            collected.blobs += 1;
+            collected.bytes += bytes;
+        }
+        None => {}
     }
-    let bytes = if blob.size > MAX_STORED_MANIFEST { None } else { blob.bytes(blob.size)? };
-    bytes.map(|bytes| Some(bytes.into())).ok_or_else(|| unreadable(&node.digest))
-}
-
-/// Returns everything in a text that looks like a digest.
-fn digests_in(bytes: &[u8]) -> impl Iterator<Item = Digest> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b":+._-=".contains(byte);
-    bytes.split(move |byte| !is_part(byte)).filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+    Ok(())
 }

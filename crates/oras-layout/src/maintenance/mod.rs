@@ -3,6 +3,9 @@
 pub(crate) mod blob_removal;
 pub(crate) mod cache_eviction;
 pub(crate) mod cache_size;
+mod collection_plan;
 pub(crate) mod garbage_collection;
+pub(crate) mod garbage_options;
 pub(crate) mod prune;
+pub(crate) mod quarantine;
 pub(crate) mod stale_files;

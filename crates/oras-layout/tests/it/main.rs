@@ -17,6 +17,7 @@ mod open;
 mod other_tools;
 mod parallel;
 mod pending_manifests;
+mod quarantine;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

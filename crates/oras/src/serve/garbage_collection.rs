@@ -50,7 +50,7 @@ pub(super) async fn maintain(
     match layout.collect_garbage(garbage).await {
         // Most runs find no garbage, so they are not logged.
         Ok(CollectedGarbage { blobs: 0, manifests: 0, .. }) => {}
-        Ok(CollectedGarbage { blobs, bytes, manifests }) => {
+        Ok(CollectedGarbage { blobs, bytes, manifests, .. }) => {
             tracing::info!(target: LOG_TARGET, repository = name, blobs, bytes, manifests, "garbage was removed");
         }
         Err(error) => {
