@@ -117,7 +117,7 @@ mod survey;
 mod upload_file;
 mod verification;
 
-pub use archive::{Archive, ArchiveWriter, NotTar};
+pub use archive::{Archive, ArchiveStream, ArchiveWriter, ArchivedBlob, NotTar};
 pub use blob_count::BlobCount;
 pub use check::{CheckOptions, CheckProgress, LayoutCheck, LayoutProblem, ProblemKind, check};
 pub use find_layouts::find_layouts;
