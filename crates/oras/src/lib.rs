@@ -87,6 +87,8 @@ mod attach;
 #[cfg(feature = "layout")]
 mod backup;
 #[cfg(feature = "layout")]
+pub mod bundle;
+#[cfg(feature = "layout")]
 mod cached_source;
 mod copy;
 mod created_annotation;
@@ -117,6 +119,8 @@ mod pull;
 #[cfg(feature = "files")]
 mod push;
 pub mod report;
+#[cfg(feature = "layout")]
+mod repository_name;
 mod resolve;
 mod restore;
 #[cfg(feature = "serve")]
@@ -176,9 +180,9 @@ pub use oras_files as files;
 pub use oras_fs as fs;
 #[cfg(feature = "layout")]
 pub use oras_layout::{
-    Archive, ArchiveWriter, BlobCount, CheckOptions, CheckProgress, Layout, LayoutCheck, LayoutFault,
-    LayoutGraph, LayoutOptions, LayoutProblem, LayoutUsage, NotTar, ProblemKind, TagUsage,
-    check as check_layout, find_layouts, open as open_layout,
+    Archive, ArchiveStream, ArchiveWriter, ArchivedBlob, BlobCount, CheckOptions, CheckProgress, Layout,
+    LayoutCheck, LayoutFault, LayoutGraph, LayoutOptions, LayoutProblem, LayoutUsage, NotTar, ProblemKind,
+    TagUsage, check as check_layout, find_layouts, open as open_layout,
 };
 pub use oras_memory::Memory;
 #[cfg(feature = "remote")]

@@ -27,7 +27,7 @@ const DEFAULTS: [(&str, &str, &str); 8] = [
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Artifacts", &["push", "pull", "cp", "attach", "discover", "inspect", "diff", "annotate"]),
     ("Registry", &["repo", "resolve", "tag", "untag", "doctor"]),
-    ("Layouts", &["backup", "restore", "layout", "serve"]),
+    ("Layouts", &["backup", "restore", "bundle", "layout", "serve"]),
     ("Account", &["login", "logout"]),
     ("Advanced", &["manifest", "blob", "partial"]),
 ];

@@ -4,8 +4,8 @@ use clap::{ArgMatches, Command};
 
 use super::command_table::{self, CommandEntry};
 use super::{
-    annotate, attach, backup, blob, completion, cp, diff, discover, doctor, help, inspect, layout, login,
-    logout, manifest, partial, pull, push, repo, resolve, restore, serve, tag, untag, version,
+    annotate, attach, backup, blob, bundle, completion, cp, diff, discover, doctor, help, inspect, layout,
+    login, logout, manifest, partial, pull, push, repo, resolve, restore, serve, tag, untag, version,
 };
 use crate::args::flags;
 use crate::failure::Failure;
@@ -32,6 +32,7 @@ const COMMANDS: &[CommandEntry] = &[
     CommandEntry::new("backup", backup::command, |matches| Box::pin(backup::run(matches))),
     CommandEntry::new("restore", restore::command, |matches| Box::pin(restore::run(matches))),
     CommandEntry::new("layout", layout::command, |matches| Box::pin(layout::run(matches))),
+    CommandEntry::new("bundle", bundle::command, |matches| Box::pin(bundle::run(matches))),
     CommandEntry::new("blob", blob::command, |matches| Box::pin(blob::run(matches))),
     CommandEntry::new("manifest", manifest::command, |matches| Box::pin(manifest::run(matches))),
     CommandEntry::new("repo", repo::command, |matches| Box::pin(repo::run(matches))),

@@ -4,6 +4,7 @@ mod annotate;
 mod attach;
 mod backup;
 mod blob;
+mod bundle;
 mod command_table;
 mod completion;
 mod cp;

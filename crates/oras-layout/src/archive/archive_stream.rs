@@ -151,10 +151,13 @@ impl ArchiveStream {
     pub async fn finish(mut self, entries: &[Descriptor]) -> Result<u64> {
         let index = ImageIndex::new(entries.to_vec()).to_bytes();
         size_limits::check_index(INDEX_FILE, &index)?;
-        let mut bytes = if self.directories.is_empty() { self.directory_headers("sha256") } else { Vec::new() };
+        let mut bytes =
+            if self.directories.is_empty() { self.directory_headers("sha256") } else { Vec::new() };
         let mut output = self.take_output()?;
         blocking(move || {
-            for (name, content) in [(INDEX_FILE, index), (MARKER_FILE, json::to_vec(&Marker::default()).into())] {
+            for (name, content) in
+                [(INDEX_FILE, index), (MARKER_FILE, json::to_vec(&Marker::default()).into())]
+            {
                 bytes.extend(tar_header::file(name, content.len() as u64, 0o644));
                 bytes.extend(content);
                 bytes.resize(bytes.len().next_multiple_of(BLOCK as usize), 0);

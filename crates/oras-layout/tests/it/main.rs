@@ -1,8 +1,8 @@
 //! Layouts behave like every store, alone and together with other tools.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-mod archive_stream;
 mod archive;
+mod archive_stream;
 mod archive_writer;
 mod cache_eviction;
 mod damage;

@@ -16,7 +16,7 @@ use super::disk_reserve::DiskReserve;
 use super::garbage_collection::{GarbageCollection, LOG_TARGET, maintain};
 use super::readiness::check_readiness;
 use super::repository_dirs::{self, RepositoryDir, metadata};
-use super::repository_name::check_name;
+use crate::repository_name::check_name;
 
 /// The layouts below a directory, including those that other programs create there.
 #[derive(Debug)]

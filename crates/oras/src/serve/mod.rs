@@ -7,7 +7,6 @@ mod options;
 mod proxy;
 mod readiness;
 mod repository_dirs;
-mod repository_name;
 mod single_repository;
 mod start;
 

@@ -10,7 +10,7 @@ use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
 use oras_store::{Error, Result};
 
-use super::repository_name::RESERVED;
+use crate::repository_name::RESERVED;
 
 /// The maximum number of levels of directories that are searched for layouts.
 const MAX_DEPTH: usize = 16;

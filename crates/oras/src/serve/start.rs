@@ -17,8 +17,8 @@ use super::layout_root::{LayoutRoot, open_layout};
 use super::options::{ServeFrom, ServeOptions};
 use super::proxy::Proxy;
 use super::repository_dirs::metadata;
-use super::repository_name::name_of;
 use super::single_repository::SingleRepository;
+use crate::repository_name::name_of;
 
 /// Opens the repositories and listens. Clients can connect after this call; [`Server::run`] handles their requests.
 ///

@@ -1,5 +1,6 @@
 //! Names of repositories and the paths of their layouts.
 
+#[cfg(feature = "serve")]
 use std::path::Path;
 
 use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE};
@@ -8,10 +9,10 @@ use oras_store::{Error, ErrorKind, Result};
 
 /// The entries of a layout's directory, including `ingest` of the Go tool. No part of a repository's name may be one of
 /// them.
-pub(super) const RESERVED: [&str; 4] = [BLOBS_DIR, INDEX_FILE, MARKER_FILE, "ingest"];
+pub(crate) const RESERVED: [&str; 4] = [BLOBS_DIR, INDEX_FILE, MARKER_FILE, "ingest"];
 
 /// Fails for an invalid name, and for a reserved part, which could collide with the files of a parent repository.
-pub(super) fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let invalid = check_repository(name).is_err() || name.split('/').any(|part| RESERVED.contains(&part));
     if invalid {
         return Err(Error::new(ErrorKind::InvalidInput, format!("no repository can be named {name:?}")));
@@ -20,7 +21,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 }
 
 /// Derives a name for the layout at `path` from its file name, without `.tar` and invalid characters.
-pub(super) fn name_of(path: &Path) -> String {
+#[cfg(feature = "serve")]
+pub(crate) fn name_of(path: &Path) -> String {
     // Resolves `.` and links, so that the name is that of the directory itself.
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let file = full.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -50,6 +52,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "serve")]
     #[test]
     fn derives_names_from_files() {
         for (path, name) in [
