@@ -10,6 +10,7 @@ use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{ByteStream, ReadStore, Result, Source};
 
+use super::archived_blob::ArchivedBlob;
 use super::scanned_archive::ScannedArchive;
 use crate::blob::Blob;
 use crate::graph::Graph;
@@ -28,32 +29,6 @@ oras_store::inherent_read_methods!(Archive);
 pub struct Archive {
     inner: Arc<OpenArchive>,
     tag_rule: TagRule,
-}
-
-/// The place of a blob in an archive. [`Archive::blobs`] lists them, for example to verify every blob:
-///
-/// ```
-/// use oras_layout::store::Content;
-/// use oras_layout::store::spec::{Descriptor, MediaType};
-/// use oras_layout::{Archive, ArchivedBlob};
-///
-/// /// Fails if a blob is damaged.
-/// async fn verify(archive: &Archive) -> oras_layout::store::Result<()> {
-///     for ArchivedBlob { digest, size, .. } in archive.blobs() {
-///         let node = Descriptor::new(MediaType::OCTET_STREAM, digest, size);
-///         archive.content(&node).bytes(size).await?;
-///     }
-///     Ok(())
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArchivedBlob {
-    /// The digest in the name of the entry. The bytes may have another one.
-    pub digest: Digest,
-    /// The size in bytes.
-    pub size: u64,
-    /// The position of the first byte in the archive.
-    pub offset: u64,
 }
 
 #[derive(Debug)]
@@ -100,13 +75,7 @@ impl Archive {
 
     /// Lists the blobs in the order of the archive. Links and other entries without content are left out.
     pub fn blobs(&self) -> Vec<ArchivedBlob> {
-        let entries = self.inner.contents.blobs.iter().filter(|(_, entry)| entry.is_file);
-        let blob = |(digest, entry): (&Digest, &EntryRange)| ArchivedBlob {
-            digest: digest.clone(),
-            size: entry.size,
-            offset: entry.start,
-        };
-        let mut blobs: Vec<_> = entries.map(blob).collect();
+        let mut blobs = self.inner.scanned.files();
         blobs.sort_by_key(|blob| blob.offset);
         blobs
     }

@@ -9,6 +9,7 @@ use oras_spec::Digest;
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE};
 use oras_store::{Error, ErrorKind, Result};
 
+use super::archived_blob::ArchivedBlob;
 use super::tar_scan::{self, ArchiveContents, EntryRange, NotTar};
 use crate::blob::Blob;
 use crate::disk::blobs;
@@ -86,6 +87,17 @@ impl ScannedArchive {
     /// Returns the digest and size of each blob, and whether it is a file.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = (&Digest, u64, bool)> {
         self.contents.blobs.iter().map(|(digest, entry)| (digest, entry.size, entry.is_file))
+    }
+
+    /// Returns the places of the blobs that are files.
+    pub(crate) fn files(&self) -> Vec<ArchivedBlob> {
+        let files = self.contents.blobs.iter().filter(|(_, entry)| entry.is_file);
+        let place = |(digest, entry): (&Digest, &EntryRange)| ArchivedBlob {
+            digest: digest.clone(),
+            size: entry.size,
+            offset: entry.start,
+        };
+        files.map(place).collect()
     }
 
     /// Opens a blob.
