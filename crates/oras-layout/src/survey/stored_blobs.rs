@@ -14,8 +14,16 @@ use crate::maintenance::blob_removal;
 /// The maximum number of foreign files whose names are kept.
 const MAX_FOREIGN_NAMES: usize = 1000;
 /// Files beside the blobs that ORAS, the Go tool and Docker write.
-const KNOWN_NAMES: [&str; 7] =
-    [BLOBS_DIR, INDEX_FILE, MARKER_FILE, "cache-size", "ingest", "manifest.json", "repositories"];
+const KNOWN_NAMES: [&str; 7] = [
+    BLOBS_DIR,
+    INDEX_FILE,
+    MARKER_FILE,
+    "cache-size",
+    "index.lookup",
+    "ingest",
+    "manifest.json",
+    "repositories",
+];
 
 /// A blob of a layout, as its directory or archive lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
