@@ -6,6 +6,7 @@
 //! content. On a disk, the results include the cost of flushing.
 
 mod client;
+mod index_growth;
 mod large_blob;
 mod server_process;
 mod small_blobs;
@@ -25,6 +26,7 @@ use xtask::workspace::Workspace;
 const HELP: &str = "\
 usage: cargo xtask load [options]
 
+  --growth       measure only writes into layouts of 100 to 200,000 entries, and write docs/layout-growth.md
   --quick        only test a debug build for 5 seconds; measure nothing
   --clients N    number of clients that push and pull at once (default 200)
   --seconds N    how long these clients run (default 60)
@@ -40,6 +42,7 @@ const SMALL: Duration = Duration::from_secs(5);
 
 /// The options of `cargo xtask load`.
 struct Options {
+    growth: bool,
     quick: bool,
     clients: u64,
     seconds: u64,
@@ -57,6 +60,11 @@ pub(crate) fn run(args: &[String]) -> Result {
     };
     let program = program(&options)?;
     let scratch = ScratchDir::new(&options.dir, "oras-load")?;
+    if options.growth {
+        let page = index_growth::run(&program, scratch.path())?;
+        println!("{page}");
+        return xtask::files::write(&xtask::env::root().join(index_growth::PAGE), page);
+    }
     let ours = Loaded::ours(&program, scratch.path())?;
     storm(&ours, &options)?;
     if options.quick {
@@ -157,6 +165,7 @@ impl Options {
     fn parse(args: &[String]) -> Result<Option<Self>> {
         let quick = args.iter().any(|arg| arg == "--quick");
         let mut options = Self {
+            growth: args.iter().any(|arg| arg == "--growth"),
             quick,
             clients: 200,
             seconds: if quick { 5 } else { 60 },
@@ -165,10 +174,10 @@ impl Options {
             dir: std::env::temp_dir(),
             ours: None,
         };
-        let is_complete = read_options(args, &["--quick"], HELP, |option| {
+        let is_complete = read_options(args, &["--quick", "--growth"], HELP, |option| {
             let Given { name, value } = option;
             match name {
-                "--quick" => {}
+                "--quick" | "--growth" => {}
                 "--clients" => options.clients = option.number()?,
                 "--seconds" => options.seconds = option.number()?,
                 "--size" => options.mib = option.number()?,

@@ -17,8 +17,13 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Starts our server, which is `program`, with its layouts below `dir`.
     pub(super) fn ours(program: &Path, dir: &Path) -> Result<Self> {
-        let storage = storage(dir, "ours")?;
-        Ok(Self { name: "oras serve", door: Door::open_ours(program, dir, &storage)? })
+        Self::ours_over(program, &storage(dir, "ours")?)
+    }
+
+    /// Starts our server, which is `program`, with the layouts below `storage`.
+    pub(super) fn ours_over(program: &Path, storage: &Path) -> Result<Self> {
+        let dir = storage.parent().unwrap_or(storage);
+        Ok(Self { name: "oras serve", door: Door::open_ours(program, dir, storage)? })
     }
 
     /// Starts the registry of the distribution project. Fails if it is not installed.
