@@ -207,7 +207,8 @@ fn start_clipped(text: &str, width: usize) -> String {
     if text.width() <= width { text.to_owned() } else { format!("…{}", end(text, width.saturating_sub(1))) }
 }
 
-fn middle_clipped(text: &str, width: usize) -> String {
+/// Returns text that is at most `width` columns wide, without its middle if it is longer.
+pub(crate) fn middle_clipped(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

@@ -34,6 +34,8 @@ mod referrer_table;
 mod referrer_tree;
 mod registry_access;
 mod server_log;
+mod server_log_terminal;
+mod server_summary;
 mod terminal_text;
 
 use std::process::ExitCode;

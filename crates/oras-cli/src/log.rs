@@ -49,15 +49,15 @@ pub(crate) fn start(debug: bool) {
         let mut message = Message(String::new());
         event.record(&mut message);
         if event.metadata().target() == WARNINGS {
-            return format!("Warning: {}", message.0);
+            return Some(format!("Warning: {}", message.0));
         }
         let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
-        entry(Timestamp::now(), level, &message.0, &[])
+        Some(entry(Timestamp::now(), level, &message.0, &[]))
     });
 }
 
-/// Starts to print the events that `is_shown` selects, formatted by `format`.
-pub(crate) fn print_events(is_shown: fn(&Metadata<'_>) -> bool, format: fn(&Event<'_>) -> String) {
+/// Starts to print the events that `is_shown` selects, formatted by `format`, which may skip an event.
+pub(crate) fn print_events(is_shown: fn(&Metadata<'_>) -> bool, format: fn(&Event<'_>) -> Option<String>) {
     let subscriber = tracing_subscriber::registry().with(EventPrinter { is_shown, format });
     // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
     drop(tracing::subscriber::set_global_default(subscriber));
@@ -66,7 +66,7 @@ pub(crate) fn print_events(is_shown: fn(&Metadata<'_>) -> bool, format: fn(&Even
 /// Prints the events of a process.
 struct EventPrinter {
     is_shown: fn(&Metadata<'_>) -> bool,
-    format: fn(&Event<'_>) -> String,
+    format: fn(&Event<'_>) -> Option<String>,
 }
 
 impl<S: Subscriber> Layer<S> for EventPrinter {
@@ -75,7 +75,9 @@ impl<S: Subscriber> Layer<S> for EventPrinter {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        print::error(&(self.format)(event));
+        if let Some(line) = (self.format)(event) {
+            print::error(&line);
+        }
     }
 }
 

@@ -49,6 +49,7 @@ mod serve_proxy;
 mod serve_proxy_faults;
 mod serve_proxy_types;
 mod serve_resets;
+mod serve_start;
 mod serve_tag_names;
 mod serve_upload_resume;
 mod serve_users;

@@ -1,5 +1,6 @@
 //! `oras serve`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 use crate::print;
 use crate::registry_access::RegistryAccess;
 use crate::server_log;
+use crate::server_summary::{ServerAccess, ServerStorage, ServerSummary};
 
 /// The default address, which only this machine can reach.
 const ADDRESS: &str = "127.0.0.1:5000";
@@ -79,7 +81,8 @@ pub(crate) fn command() -> Command {
             "is not there; or one OCI layout, in a directory or, to be read, in a tar archive. Without a path\n",
             "all is kept in memory. The layouts are plain OCI layouts at any time, also while the server runs.\n\n",
             "The address is printed when clients can connect; the log goes to standard error, one line a\n",
-            "request. On SIGTERM and SIGINT the server finishes what it is doing, for ten seconds at most.\n\n",
+            "request, which is short on a terminal. On SIGTERM and SIGINT the server finishes what it is doing,\n",
+            "for ten seconds at most.\n\n",
             "Examples:\n",
             "  oras serve\n",
             "  oras serve --addr 127.0.0.1:8000 registry\n",
@@ -121,8 +124,36 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // The handlers are installed before the start, because an early signal would end the process at once.
     let stop = stop()?;
     let server = oras::serve(options).await?;
+    summary(args, server.local_addr())?.print();
     print::line(format!("listening on {}", server.local_addr()))?;
     server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
+}
+
+/// Returns what the command prints about the server.
+fn summary(args: &ServeArgs, address: SocketAddr) -> Result<ServerSummary, Failure> {
+    let storage = match from(args)? {
+        ServeFrom::Memory { .. } if !args.proxy.is_empty() => {
+            ServerStorage::Cache { of: args.proxy.clone(), path: None }
+        }
+        ServeFrom::Path(path) if !args.proxy.is_empty() => {
+            ServerStorage::Cache { of: args.proxy.clone(), path: Some(path) }
+        }
+        ServeFrom::Memory { max_size } => ServerStorage::Memory { max_size: max_size.unwrap_or(u64::MAX) },
+        ServeFrom::Path(path) => ServerStorage::Path(path),
+    };
+    let access = ServerAccess {
+        is_read_only: args.read_only,
+        htpasswd: args.htpasswd.clone(),
+        rules: args.rules.clone(),
+    };
+    Ok(ServerSummary {
+        address,
+        has_tls: args.cert_file.is_some(),
+        storage,
+        access,
+        public_url: args.public_url.clone(),
+        has_page: !args.no_page,
+    })
 }
 
 /// Returns the options of the server itself.
