@@ -27,6 +27,7 @@ use crate::maintenance::cache_eviction;
 use crate::maintenance::stale_files::delete_stale;
 use crate::oci_layout_file::LayoutFault;
 use crate::pending_manifests::PendingManifests;
+use crate::survey::layout_parts::LayoutParts;
 use crate::verification::{VerifiedBlobs, verify};
 
 /// A claim records the use of a blob unless an earlier use was recorded within this time.
@@ -107,6 +108,22 @@ impl Layout {
             exists(&root.join(MARKER_FILE))
         });
         if is_layout.await? { Self::open_with(path, options).await } else { Ok(Self::at(path, options)) }
+    }
+
+    /// Opens the existing layout at `path` for changes of its blobs and tags.
+    ///
+    /// # Errors
+    /// Those of [`Layout::open`]; `Unsupported` for a tar archive; `Denied` if the directories of the blobs are links,
+    /// because another program owns what they lead to.
+    pub async fn open_writable(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let root = path.clone();
+        blocking(move || {
+            LayoutParts::open(&root)?.directory()?;
+            blobs::path_for_writing(&root, &Digest::sha256(b"")).map(drop)
+        })
+        .await?;
+        Self::open(path).await
     }
 
     fn at(root: PathBuf, options: LayoutOptions) -> Self {

@@ -112,6 +112,7 @@ mod open;
 mod parallel;
 mod pending_manifests;
 mod push_blob;
+mod repair;
 mod size_limits;
 mod survey;
 mod upload_file;
@@ -128,4 +129,8 @@ pub use maintenance::garbage_options::{CollectedGarbage, GarbageOptions};
 pub use oci_layout_file::LayoutFault;
 pub use open::open;
 pub use oras_store as store;
+pub use repair::{
+    LayoutRepair, RepairOptions, RepairOutcome, RepairSource, RepairedBlob, RestoredEntry, UnavailableBlob,
+    repair,
+};
 pub use survey::layout_graph::{GraphEntry, GraphNode, LayoutGraph};

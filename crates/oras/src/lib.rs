@@ -29,6 +29,9 @@
 //! | [`resolve`] | Returns the descriptor of the manifest that a tag or digest names. |
 //! | [`backup`] | Copies tags of a repository into an OCI layout, which is a directory or a tar archive. |
 //! | [`restore`] | Copies tags of an OCI layout into a repository. |
+//! | [`list_layout`] | Lists the tags of an OCI layout: kinds, sizes, platforms, referrers. |
+//! | [`check_layout`], [`repair_layout`] | Finds damage in an OCI layout, or fetches damaged and missing content again. |
+//! | `collect_layout_garbage` (feature `retention`) | Deletes tags and content of an OCI layout that are not needed. |
 //! | [`tag`], [`untag`] | Adds tags to a manifest, or removes a tag. |
 //! | [`annotate`](fn@annotate) | Edits the annotations of a manifest and stores the result. |
 //! | [`push_blob`](fn@push_blob) | Stores a single blob. |
@@ -45,6 +48,7 @@
 //! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`], [`clean_partial_transfers`] and [`doctor`](fn@doctor) |
 //! | `files` | yes | [`files`]: files as layers; [`push`], [`push_blob`](fn@push_blob), [`attach`] and [`pull`] |
 //! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
+//! | `retention` | no | `collect_layout_garbage`, with rules for the tags that stay; includes `layout` |
 //! | `blocking` | no | `remote::blocking`, a repository for programs without async code; includes `remote` |
 //! | `serve` | no | `serve` and the crate `server`; includes `remote` and `layout` |
 //! | `page` | no | the web page of that registry; includes `serve` |
@@ -104,6 +108,10 @@ mod file_argument;
 mod file_selector;
 mod index;
 mod inspect;
+#[cfg(feature = "retention")]
+mod keep_rules;
+#[cfg(feature = "retention")]
+mod layout_garbage;
 #[cfg(feature = "layout")]
 mod list_layout;
 mod listener;
@@ -149,6 +157,10 @@ pub use file_argument::FileArgument;
 pub use file_selector::Selector;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use inspect::{InspectOptions, InspectedManifest, InspectedReferrer, Inspection, inspect};
+#[cfg(feature = "retention")]
+pub use keep_rules::KeepRules;
+#[cfg(feature = "retention")]
+pub use layout_garbage::{LayoutGarbage, LayoutGarbageOptions, RemovedTag, collect_layout_garbage};
 #[cfg(feature = "layout")]
 pub use list_layout::{LayoutListing, ListedEntry, ListedNode, list_layout};
 pub use listener::{Listener, Quiet, Step};
@@ -180,9 +192,11 @@ pub use oras_files as files;
 pub use oras_fs as fs;
 #[cfg(feature = "layout")]
 pub use oras_layout::{
-    Archive, ArchiveStream, ArchiveWriter, ArchivedBlob, BlobCount, CheckOptions, CheckProgress, Layout,
-    LayoutCheck, LayoutFault, LayoutGraph, LayoutOptions, LayoutProblem, LayoutUsage, NotTar, ProblemKind,
-    TagUsage, check as check_layout, find_layouts, open as open_layout,
+    Archive, ArchiveStream, ArchiveWriter, ArchivedBlob, BlobCount, CheckOptions, CheckProgress,
+    CollectedGarbage, GraphEntry, GraphNode, Layout, LayoutCheck, LayoutFault, LayoutGraph, LayoutOptions,
+    LayoutProblem, LayoutRepair, LayoutUsage, NotTar, ProblemKind, RepairOptions, RepairOutcome,
+    RepairSource, RepairedBlob, RestoredEntry, TagUsage, UnavailableBlob, check as check_layout,
+    find_layouts, open as open_layout, repair as repair_layout,
 };
 pub use oras_memory::Memory;
 #[cfg(feature = "remote")]

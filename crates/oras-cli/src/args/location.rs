@@ -21,3 +21,11 @@ flags::flags! {
         #[flatten] layout: LayoutArgs,
     }
 }
+
+impl LocationArgs {
+    /// Makes the arguments of a reference into an OCI layout, for a command that has no flag for it.
+    pub(crate) fn into_layout(mut self) -> Self {
+        self.layout.oci_layout = Some(true);
+        self
+    }
+}

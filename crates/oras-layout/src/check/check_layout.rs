@@ -207,7 +207,7 @@ impl Checked {
     }
 
     /// Makes the report.
-    pub(crate) fn report(self, path: PathBuf) -> LayoutCheck {
+    pub(crate) fn report(&self, path: PathBuf) -> LayoutCheck {
         // Without an index, it is unknown what is reachable.
         let has_index = self.problems.iter().all(|problem| problem.kind != ProblemKind::Index);
         let is_unreachable = |digest: &Digest| has_index && self.survey.find(digest).is_none();
@@ -228,7 +228,7 @@ impl Checked {
             hashed_bytes: self.hashed.bytes,
             unreachable_blobs,
             unreachable_bytes,
-            problems: self.problems,
+            problems: self.problems.clone(),
         }
     }
 }

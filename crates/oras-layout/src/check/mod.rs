@@ -6,5 +6,7 @@ mod findings;
 mod layout_problem;
 
 pub use self::blob_hashing::CheckProgress;
+pub(crate) use self::blob_hashing::ProgressFn;
+pub(crate) use self::check_layout::Checked;
 pub use self::check_layout::{CheckOptions, LayoutCheck, check};
 pub use self::layout_problem::{LayoutProblem, ProblemKind};

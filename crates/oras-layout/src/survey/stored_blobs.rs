@@ -13,6 +13,8 @@ use crate::maintenance::blob_removal;
 
 /// The maximum number of foreign files whose names are kept.
 const MAX_FOREIGN_NAMES: usize = 1000;
+/// The name of the copy of a damaged index that a repair makes. A number may follow.
+pub(crate) const DAMAGED_INDEX: &str = "index.json.damaged";
 /// Files beside the blobs that ORAS, the Go tool and Docker write.
 const KNOWN_NAMES: [&str; 7] = [
     BLOBS_DIR,
@@ -24,6 +26,11 @@ const KNOWN_NAMES: [&str; 7] = [
     "manifest.json",
     "repositories",
 ];
+
+/// Returns true for the name of a file that programs are known to write beside the blobs.
+fn is_known(name: &str) -> bool {
+    KNOWN_NAMES.contains(&name) || name.starts_with(".oras-") || name.starts_with(DAMAGED_INDEX)
+}
 
 /// A blob of a layout, as its directory or archive lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +64,7 @@ impl StoredBlobs {
             if let Some(digest) = blob_removal::digest_of(&name) {
                 let size = entry.metadata().map_or(0, |found| found.len());
                 found.set_aside.insert(digest, size);
-            } else if !KNOWN_NAMES.contains(&name.as_str()) && !name.starts_with(".oras-") {
+            } else if !is_known(&name) {
                 found.add_foreign(name);
             }
         }

@@ -3,7 +3,10 @@
 mod check;
 mod check_progress;
 mod du;
+mod gc;
 mod ls;
+mod repair;
+mod tag;
 
 use clap::{ArgMatches, Command};
 
@@ -15,6 +18,9 @@ const COMMANDS: &[CommandEntry] = &[
     CommandEntry::new("ls", ls::command, |matches| Box::pin(ls::run(matches))),
     CommandEntry::new("du", du::command, |matches| Box::pin(du::run(matches))),
     CommandEntry::new("check", check::command, |matches| Box::pin(check::run(matches))),
+    CommandEntry::new("repair", repair::command, |matches| Box::pin(repair::run(matches))),
+    CommandEntry::new("gc", gc::command, |matches| Box::pin(gc::run(matches))),
+    CommandEntry::new("tag", tag::command, |matches| Box::pin(tag::run(matches))),
 ];
 
 /// Creates the group with its commands.
