@@ -4,6 +4,7 @@
 mod all_registries;
 mod backup;
 mod browser;
+mod bundle;
 mod cache;
 mod completion;
 mod concurrent_processes;

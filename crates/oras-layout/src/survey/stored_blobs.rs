@@ -16,7 +16,7 @@ const MAX_FOREIGN_NAMES: usize = 1000;
 /// The name of the copy of a damaged index that a repair makes. A number may follow.
 pub(crate) const DAMAGED_INDEX: &str = "index.json.damaged";
 /// Files beside the blobs that ORAS, the Go tool and Docker write.
-const KNOWN_NAMES: [&str; 7] = [
+const KNOWN_NAMES: [&str; 8] = [
     BLOBS_DIR,
     INDEX_FILE,
     MARKER_FILE,

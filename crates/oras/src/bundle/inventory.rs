@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(super) const BUNDLE_TYPE: &str = "application/vnd.oras.bundle.v1";
 /// The media type of the inventory.
 pub(super) const INVENTORY_TYPE: &str = "application/vnd.oras.bundle.inventory.v1+json";
+/// The annotation by which `docker load` and `ctr images import` name an image.
+pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
 /// The version of the inventory that this crate writes and reads.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -160,8 +162,7 @@ pub(super) fn tag_entry(repository: &str, tag: &str, node: &Descriptor, is_image
     let mut entry = node.clone();
     let name = format!("{repository}:{tag}");
     if is_image {
-        // `docker load` and `ctr images import` name the image by this annotation.
-        entry.annotations.insert("io.containerd.image.name".to_owned(), name.clone());
+        entry.annotations.insert(IMAGE_NAME.to_owned(), name.clone());
     }
     entry.annotations.insert(annotation::REF_NAME.to_owned(), name);
     entry

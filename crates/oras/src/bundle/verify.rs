@@ -12,7 +12,7 @@ use oras_store::{ErrorKind, ProgressUpdate, Pushed, Result};
 use serde::Serialize;
 
 use super::closure::Closure;
-use super::inventory::{BundledRepository, MissingContent};
+use super::inventory::{BundledRepository, IMAGE_NAME, MissingContent};
 use super::open::Bundle;
 use crate::{Listener, Step};
 
@@ -243,10 +243,18 @@ impl Verification {
         let mut others: Vec<_> = named.into_keys().collect();
         others.sort_unstable();
         for name in others {
-            wrong(
-                name.rsplit_once(':').map_or(name, |(front, _)| front),
-                format!("{name} is not in the inventory"),
-            );
+            wrong(repository_of(name), format!("{name} is not in the inventory"));
+        }
+        for root in &roots {
+            let [name, image] = [annotation::REF_NAME, IMAGE_NAME].map(|key| root.annotations.get(key));
+            if let Some(image) = image.filter(|image| name != Some(image)) {
+                wrong(repository_of(image), format!("{} has the other name {image}", root.digest));
+            }
         }
     }
+}
+
+/// Returns the repository in a full name with a tag.
+fn repository_of(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(repository, _)| repository)
 }

@@ -1,5 +1,6 @@
 //! A registry server over OCI layouts or memory, optionally as a caching proxy of other registries.
 
+mod bundle_repositories;
 mod disk_reserve;
 mod garbage_collection;
 mod layout_root;

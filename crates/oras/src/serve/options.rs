@@ -16,7 +16,7 @@ pub enum ServeFrom {
         max_size: Option<u64>,
     },
     /// At a path: a directory with one OCI layout for each repository below it, or a single OCI layout in a directory
-    /// or, read-only, in a tar archive.
+    /// or, read-only, in a tar archive. A bundle is served, read-only, with all of its repositories.
     Path(PathBuf),
 }
 

@@ -12,12 +12,14 @@ use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
 use oras_store::{Error, ErrorKind, ReadStore, Result};
 
+use super::bundle_repositories::BundleRepositories;
 use super::disk_reserve::DiskReserve;
 use super::layout_root::{LayoutRoot, open_layout};
 use super::options::{ServeFrom, ServeOptions};
 use super::proxy::Proxy;
 use super::repository_dirs::metadata;
 use super::single_repository::SingleRepository;
+use crate::bundle::{Bundle, NotBundle};
 use crate::repository_name::name_of;
 
 /// Opens the repositories and listens. Clients can connect after this call; [`Server::run`] handles their requests.
@@ -112,6 +114,14 @@ async fn open_stores(options: &mut ServeOptions, needs_many: bool) -> Result<Arc
         }
         // A tar archive is never changed in place.
         options.server.read_only = true;
+    }
+    // With a name for its repository, a bundle is served as any other archive.
+    if is_archive && options.repository.is_none() {
+        match Bundle::open(&path).await {
+            Ok(bundle) => return Ok(Arc::new(BundleRepositories::new(bundle)?)),
+            Err(error) if error.find::<NotBundle>().is_some() => {}
+            Err(error) => return Err(error),
+        }
     }
     let read_only = options.server.read_only;
     if is_archive || is_layout {
