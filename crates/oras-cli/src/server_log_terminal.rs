@@ -16,8 +16,8 @@ pub(crate) const START_TARGET: &str = "oras_serve::start";
 /// The message of the server when it starts, which the summary repeats.
 const LISTENING: &str = "listening";
 
-/// A part of a path that is longer is cut.
-const LONG_PART: usize = 40;
+/// A longer part of a path is cut: digests have 71 characters, and ids of uploads 32.
+const LONG_PART: usize = 31;
 /// The length of a cut part: that of a digest with twelve digits.
 const CUT_PART: usize = 19;
 /// The least width of a path, also on a narrow terminal.

@@ -110,6 +110,13 @@ fn violations(browser: &mut Browser) -> String {
     browser.evaluate(&run).as_str().unwrap().to_owned()
 }
 
+/// Returns true if commands wrap only between words. A broken digest would look like two arguments.
+fn words_are_whole(browser: &mut Browser) -> bool {
+    let is_whole = "word => { const range = document.createRange(); range.selectNodeContents(word); return range.getClientRects().length <= 1 }";
+    let words = "[...document.querySelectorAll('.command span')]";
+    browser.evaluate(&format!("{words}.every({is_whole})")).as_bool().unwrap()
+}
+
 fn content_width(browser: &mut Browser) -> u64 {
     browser.evaluate("document.scrollingElement.scrollWidth").as_u64().unwrap()
 }
@@ -137,12 +144,16 @@ fn pages_are_accessible_and_fit_the_screen() {
             assert!(content_width(&mut browser) <= u64::from(width), "{place}");
             browser.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)");
             assert!(content_width(&mut browser) <= u64::from(width), "{place}, unfolded");
+            assert!(words_are_whole(&mut browser), "{place}");
             let found = violations(&mut browser);
             assert!(found.is_empty(), "{place}:\n{found}");
         }
     }
 
     // The checks find what is wrong.
+    let text = "'<p class=\"command\"><span>two <br>lines</span></p>'";
+    browser.evaluate(&format!("document.querySelector('main').insertAdjacentHTML('beforeend', {text})"));
+    assert!(!words_are_whole(&mut browser));
     browser.evaluate("document.body.append(document.createElement('img'))");
     assert!(violations(&mut browser).starts_with("image-alt: <img>"));
     browser.evaluate("document.querySelector('main').style.width = '400px'");

@@ -150,6 +150,33 @@ fn page_works_without_scripts() {
 }
 
 #[test]
+fn list_is_searched_while_typing() {
+    let test = "list_is_searched_while_typing";
+    let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
+    let sandbox = Sandbox::new();
+    sandbox.file("hi.txt", "hello");
+    let served = Served::start(&sandbox, &["root"]);
+    let reference = format!("{}/team/app:v1", served.host());
+    sandbox.oras(&["push", &reference, "hi.txt"]);
+    sandbox.oras(&["tag", &reference, "v2"]);
+    let mut browser = Browser::start(&sandbox, &chromium);
+    browser.open(&format!("http://{}/-/team/app", served.host()));
+    browser.evaluate("document.body.dataset.kept = 'yes'");
+    let typed = "new Promise(done => {
+        const field = document.querySelector('form.find input');
+        field.value = '2';
+        field.dispatchEvent(new Event('input', { bubbles: true }));
+        const wait = () => location.search === '?q=2' ? done(document.getElementById('status').textContent) : setTimeout(wait, 20);
+        wait();
+    })";
+    assert_eq!(browser.evaluate(typed), "1 match in 2 tags");
+    let shown = browser.text();
+    assert!(shown.contains("v2") && !shown.contains("v1"), "{shown}");
+    // The script replaces only the list.
+    assert_eq!(browser.evaluate("document.body.dataset.kept"), "yes");
+}
+
+#[test]
 fn browser_logs_in() {
     let test = "browser_logs_in";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };

@@ -105,7 +105,7 @@ mod tests {
     fn diff(before: Vec<Descriptor>, after: Vec<Descriptor>) -> (Vec<(String, ChangeKind)>, usize) {
         let image = |layers| {
             let image = ImageManifest::new(Descriptor::of(MediaType::EMPTY_JSON, b"{}"), layers);
-            Manifest::parse(&MediaType::IMAGE_MANIFEST, image.to_bytes().into()).unwrap()
+            Manifest::parse(&MediaType::IMAGE_MANIFEST, image.to_bytes()).unwrap()
         };
         let diff = ManifestDiff::of(&image(before), &image(after));
         let kinds = diff.content.iter().map(|change| (change.name.clone(), change.kind())).collect();

@@ -30,7 +30,7 @@ pub(super) enum LineBreaks {
 
 /// Renders a text. Only the first [`MAX_TEXT`] bytes are shown.
 pub(super) fn render(text: &str, breaks: LineBreaks) -> Markup {
-    let text = &text[..text.floor_char_boundary(MAX_TEXT)];
+    let text = beginning(text);
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut filter = Filter { open: Vec::new(), heading: TOP_LEVEL - 1, breaks };
     let mut events = Vec::new();
@@ -44,7 +44,12 @@ pub(super) fn render(text: &str, breaks: LineBreaks) -> Markup {
     PreEscaped(rendered)
 }
 
-/// Replaces the events of everything that is not shown as it is written.
+/// Returns the first [`MAX_TEXT`] bytes of a text, without a part of a character at the end.
+fn beginning(text: &str) -> &str {
+    (0..=MAX_TEXT.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// Decides how each event is shown: unchanged, as text, or not at all.
 struct Filter {
     /// The ends of the open elements; `None` for an element that is left out.
     open: Vec<Option<TagEnd>>,

@@ -32,7 +32,7 @@ pub(super) fn page(links: Links<'_>, title: &str, content: &Markup) -> Markup {
                 }
                 main #content tabindex="-1" { (content) }
                 footer { p { "Served by " code { "oras serve" } ". This page only reads." } }
-                p #said.quiet role="status" {}
+                p #status.visually-hidden role="status" {}
             }
         }
     }

@@ -320,6 +320,20 @@ async fn lists_are_paged() {
             _ => assert!(seen.is_sorted_by(|one, two| one < two)),
         }
     }
+    // A form jumps to a page. A number beyond the end shows the last page.
+    for page in [3, 99] {
+        let page = registry.get(&format!("/-/a?q=v&sort=tag&page={page}")).await.page(200);
+        assert!(page.contains("101–120 of 120 matches in 120 tags"), "{page}");
+        let (_, form) = page.split_once("<form class=\"jump\" action=\"/-/a\" method=\"get\">").unwrap();
+        let (form, _) = form.split_once("</form>").unwrap();
+        for field in [
+            "type=\"hidden\" name=\"q\" value=\"v\"",
+            "type=\"hidden\" name=\"sort\" value=\"tag\"",
+            "name=\"page\" value=\"3\" min=\"1\" max=\"3\"",
+        ] {
+            assert!(form.contains(field), "{field} in {form}");
+        }
+    }
     let found = registry.get("/?q=ny/22").await.page(200);
     assert!(
         found.contains("/-/many/229")

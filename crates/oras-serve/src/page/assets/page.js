@@ -1,9 +1,10 @@
-// Buttons that copy. Without scripts they stay hidden, and a click selects what they would copy.
-const said = document.getElementById("said");
+// Screen readers read the text of this element when it changes.
+const announcement = document.getElementById("status");
 
+// Buttons that copy. Without scripts they stay hidden, and a click selects what they would copy.
 async function copy(element) {
   if (navigator.clipboard) return navigator.clipboard.writeText(element.textContent);
-  // Browsers have no clipboard for pages that did not come over TLS.
+  // Without TLS, browsers offer no clipboard.
   getSelection().selectAllChildren(element);
   if (!document.execCommand("copy")) throw new Error("not copied");
 }
@@ -11,11 +12,11 @@ async function copy(element) {
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const told = await copy(document.getElementById(button.dataset.copy)).then(() => "Copied", () => "Not copied");
-    said.textContent = button.textContent = told;
+    const outcome = await copy(document.getElementById(button.dataset.copy)).then(() => "Copied", () => "Not copied");
+    announcement.textContent = button.textContent = outcome;
     setTimeout(() => {
       button.textContent = "Copy";
-      said.textContent = "";
+      announcement.textContent = "";
     }, 2000);
   });
 }
@@ -36,7 +37,7 @@ async function search() {
     if (!list) return form.submit();
     document.getElementById("list").replaceWith(list);
     history.replaceState(null, "", address);
-    said.textContent = list.querySelector(".count").textContent;
+    announcement.textContent = list.querySelector(".count").textContent;
   } catch (error) {
     // A newer search replaces an aborted one. After any other failure, the browser shows its own page.
     if (error.name !== "AbortError") form.submit();
