@@ -21,6 +21,7 @@ mod failed_flushes;
 mod failing_gateway;
 mod failure_messages;
 mod inspect;
+mod layout_command;
 mod linked_layouts;
 mod malformed_documents;
 mod manifests;

@@ -13,9 +13,11 @@ use crate::parallel::in_parallel;
 use crate::survey::layout_parts::LayoutParts;
 use crate::survey::survey_reader::is_exhausted;
 
-/// The number of bytes that are read at once. The piece stays in the cache of the core between reading and hashing,
-/// so reading takes little time beside the hash.
-const PIECE_SIZE: usize = 128 * 1024;
+/// The number of bytes that are read at once. The piece must stay in the cache of the core between reading and hashing.
+/// With 512 KiB of it, copying 4 GiB from the page cache took 0.7 s of CPU time in pieces of up to 128 KiB, and 2.2 s in
+/// pieces of 256 KiB; hashing took 2.8 s. Mapping the file would save the copy, but a file that is truncated or a disk
+/// that fails would then kill the process.
+const PIECE_SIZE: usize = 64 * 1024;
 /// Progress is reported after this number of bytes of a blob.
 const REPORT_INTERVAL: u64 = 8 << 20;
 

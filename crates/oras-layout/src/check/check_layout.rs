@@ -312,7 +312,7 @@ fn blob_problem(state: BlobState) -> Option<(ProblemKind, String)> {
 }
 
 fn unlisted_problem(kind: ProblemKind, digest: &Digest, message: String) -> LayoutProblem {
-    let message = format!("{message}; the index does not reach it");
+    let message = format!("{message}; no readable manifest lists it");
     LayoutProblem { digest: Some(digest.clone()), ..problem(kind, blob_path(digest), message) }
 }
 

@@ -5,6 +5,7 @@ mod archive;
 mod archive_stream;
 mod archive_writer;
 mod cache_eviction;
+mod check;
 mod damage;
 mod garbage_collection;
 mod graph;
@@ -19,6 +20,8 @@ mod other_tools;
 mod parallel;
 mod pending_manifests;
 mod quarantine;
+mod random_graphs;
+mod repair;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
