@@ -45,5 +45,8 @@ pub(crate) fn read_index(root: &Path) -> Result<Index> {
 pub(crate) fn replace_index(root: &Path, index: &Index) -> Result<()> {
     let (path, bytes) = (root.join(INDEX_FILE), index.to_bytes());
     size_limits::check_index(&path.display().to_string(), &bytes)?;
-    oras_fs::replace(&path, &bytes, 0o666)
+    oras_fs::replace(&path, &bytes, 0o666)?;
+    #[cfg(unix)]
+    super::flat_index::index_replaced(root);
+    Ok(())
 }

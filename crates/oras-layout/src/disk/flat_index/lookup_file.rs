@@ -264,6 +264,12 @@ impl LookupFile {
         self.record_edits(&edits, &[]).unwrap();
     }
 
+    /// Records that `index.json` has none of the edits. The lookup file does not hold for it any more.
+    pub(super) fn cancel_edits(&mut self) -> io::Result<()> {
+        self.header.edits = None;
+        self.write_header()
+    }
+
     fn edits_offset(&self) -> u64 {
         HEADER_SIZE + self.header.slots * SLOT_SIZE
     }

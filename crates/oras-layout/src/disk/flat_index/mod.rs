@@ -13,6 +13,8 @@
 //! - **Readers without the lock** see an entry before or after its edit. New entries are written before old ones are
 //!   overwritten, so that a moved tag is never missing. A read in the same microsecond as the write of the same entry
 //!   may see a mixture; our readers then try again.
+//! - **Other programs** do not wait for the lock. An index that one of them has written is replaced by our changes, and
+//!   edited in place only when it was not written for some seconds.
 //!
 //! A change that needs all entries, such as garbage collection, replaces `index.json` as if it was small.
 
@@ -30,7 +32,7 @@ mod tests;
 
 pub(crate) use index_growth::IndexGrowth;
 pub(crate) use index_query::{find, full_references, is_current, tagged};
-pub(crate) use write_edits::{apply_flat, complete_interrupted};
+pub(crate) use write_edits::{apply_flat, complete_interrupted, index_replaced};
 
 /// The size in bytes from which an `index.json` is edited in place: about 130 entries. Up to this size, reading and
 /// replacing the file takes less time than flushing it to the disk.

@@ -1,8 +1,10 @@
 //! Random changes give the same index in place as in memory, also when writes are interrupted.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use oras_fs::FileStamp;
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
@@ -29,6 +31,19 @@ fn tag(number: usize) -> String {
         1 => format!("\"odd\" näme {number}"),
         _ => format!("v{number}"),
     }
+}
+
+/// Writes into the same file, as the Go tool does.
+fn write_as_another_tool(root: &Path, index: &Index) {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).truncate(true).open(root.join("index.json")).unwrap();
+    file.write_all(&index.to_bytes()).unwrap();
+}
+
+/// Sets the time of the last change of the index to a minute ago.
+fn wait_a_minute(root: &Path) {
+    let file = fs::File::options().write(true).open(root.join("index.json")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
 }
 
 /// Makes a layout with a large index.
@@ -153,15 +168,12 @@ fn an_index_of_another_writer_is_read_again() {
     let root = directory.path();
     let mut index = large_layout(root);
     assert_eq!(apply_flat(root, &[&IndexChange::Tag(descriptor(1), "v1".into())]).unwrap(), Some(true));
-    // Another tool writes into the same file, as the Go tool does.
     index.apply(&IndexChange::Tag(descriptor(2), "v1".into()));
-    fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(root.join("index.json"))
-        .and_then(|mut file| std::io::Write::write_all(&mut file, &index.to_bytes()))
-        .unwrap();
+    write_as_another_tool(root, &index);
     assert_eq!(tagged(root, "v1"), None);
+    // The other tool may still be writing.
+    assert_eq!(apply_flat(root, &[&IndexChange::List(descriptor(3))]).unwrap(), None);
+    wait_a_minute(root);
     assert_eq!(apply_flat(root, &[&IndexChange::List(descriptor(3))]).unwrap(), Some(true));
     assert_eq!(tagged(root, "v1").unwrap().unwrap().digest, descriptor(2).digest);
     assert_eq!(find(root, &descriptor(1).digest), Some(None));
@@ -217,12 +229,8 @@ fn edits_are_not_completed_in_the_index_of_another_writer() {
     let mut index = large_layout(root);
     assert_eq!(apply_flat(root, &[&IndexChange::Tag(descriptor(1), "v1".into())]).unwrap(), Some(true));
     index.apply(&IndexChange::List(descriptor(500)));
-    fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(root.join("index.json"))
-        .and_then(|mut file| std::io::Write::write_all(&mut file, &index.to_bytes()))
-        .unwrap();
+    write_as_another_tool(root, &index);
+    wait_a_minute(root);
     LookupFile::open(root, true).unwrap().restore_last_edits_for_test();
     assert_eq!(apply_flat(root, &[&IndexChange::List(descriptor(7))]).unwrap(), Some(true));
     let read = read_index(root).unwrap();

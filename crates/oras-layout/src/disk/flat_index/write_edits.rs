@@ -25,6 +25,8 @@ use crate::size_limits::MAX_INDEX_SIZE;
 /// has asked for the length of the file reads a complete document.
 const PADDING: u64 = 64 * 1024;
 const MIN_PADDING: u64 = 4 * 1024;
+/// An index that another program has written is edited in place only after this time.
+const QUIET_TIME: Duration = Duration::from_secs(10);
 
 /// New bytes of `index.json`. The old ones are recorded to recognize an index that another program has written since.
 #[derive(Serialize, Deserialize)]
@@ -64,6 +66,11 @@ pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option
     let Some((header, recorded)) = plan(&index, &lookup, edits).map_err(&failed)? else { return Ok(None) };
     lookup.set_header(header);
     lookup.record_edits(&json::to_vec(&recorded), &recorded.slots).map_err(&failed)?;
+    // Another program may have started to write without the lock. Then the index is read again.
+    if StampRecord::of(&index).map_err(&failed)? != lookup.header.stamp {
+        lookup.cancel_edits().map_err(failed)?;
+        return Ok(None);
+    }
     write(&index, &mut lookup, &recorded.edits).map_err(failed)?;
     Ok(Some(true))
 }
@@ -95,12 +102,34 @@ fn current_lookup(root: &Path, index: &File, changes: usize) -> Result<Option<Lo
         let is_current =
             is_complete && StampRecord::of(index).is_ok_and(|stamp| stamp == lookup.header.stamp);
         // A change adds at most two entries with three keys each.
-        if is_current && lookup.has_room_for(changes.saturating_mul(6)) {
+        let slots = changes.saturating_mul(6);
+        if is_current && lookup.has_room_for(slots) {
             return Ok(Some(lookup));
         }
+        if is_current {
+            return Ok(build_lookup(root, index)?.filter(|lookup| lookup.has_room_for(slots)));
+        }
+    }
+    // Without a current lookup file, another program has written the index. It may do so again at any moment, because it
+    // does not wait for the lock: it must not find half an edit in its file.
+    if !is_older_than(index, QUIET_TIME) {
+        return Ok(None);
     }
     let built = build_lookup(root, index)?;
     Ok(built.filter(|lookup| lookup.has_room_for(changes.saturating_mul(6))))
+}
+
+fn is_older_than(index: &File, age: Duration) -> bool {
+    let modified = index.metadata().and_then(|found| found.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed > age))
+}
+
+/// Makes a new lookup file after the index was replaced. The caller holds the lock of the layout. Best effort: without
+/// it, the next write replaces the index again.
+pub(crate) fn index_replaced(root: &Path) {
+    if let Some(index) = open_for_edits(root) {
+        drop(build_lookup(root, &index));
+    }
 }
 
 /// Edits as they are recorded in the lookup file.
