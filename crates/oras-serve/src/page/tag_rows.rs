@@ -21,7 +21,7 @@ const MAX_TAGS: usize = 50_000;
 const CONCURRENCY: usize = 8;
 /// How long a request reads manifests in order to sort by them, and the maximum number of bytes that it reads. The page
 /// then says how many tags it sorted; the next request continues, because summaries are cached.
-const SORT_TIME: Duration = Duration::from_millis(150);
+const SORT_TIME: Duration = Duration::from_millis(100);
 const MAX_SORT_READ: u64 = 64 << 20;
 /// The maximum total size of the manifests that are read for the shown rows.
 const MAX_READ: u64 = 4 << 20;
