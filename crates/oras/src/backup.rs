@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_layout::{ArchiveWriter, Layout};
+use oras_spec::MediaType;
 use oras_spec::reference::check_tag;
-use oras_store::{ErrorKind, ReadStore, Result, Target};
+use oras_store::{Error, ErrorKind, ReadStore, Result, Target};
 
+use crate::required_referrers::check_required;
 use crate::tag_transfer::{self, TagTransfer};
 use crate::{Listener, Step, TaggedArtifact};
 
@@ -19,6 +21,10 @@ pub struct BackupOptions {
     pub tags: Vec<String>,
     /// Also copies the referrers of the artifacts, and those of the manifests in an index.
     pub referrers: bool,
+    /// Every artifact must have a referrer of each of these types, or the backup fails with
+    /// [`MissingReferrer`](crate::MissingReferrer) before it writes a tag or an archive. With a type, all referrers are
+    /// copied.
+    pub require_referrers: Vec<MediaType>,
     /// The maximum number of nodes that are transferred at a time.
     pub concurrency: Concurrency,
     /// Reports what would be backed up, without a transfer and without writing anything.
@@ -29,6 +35,7 @@ impl BackupOptions {
     oras_store::setters! {
         tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
         referrers: bool;
+        require_referrers: Vec<MediaType>;
         concurrency: impl Into<Concurrency> => concurrency.into();
         dry_run: bool;
     }
@@ -112,11 +119,17 @@ pub async fn backup(
 ) -> Result<BackedUp> {
     let source: Arc<dyn ReadStore> = Arc::new(source);
     let listener: Arc<dyn Listener> = Arc::new(listener);
-    let BackupOptions { tags, referrers, concurrency, dry_run } = options;
+    let BackupOptions { tags, referrers, require_referrers, concurrency, dry_run } = options;
+    let referrers = referrers || !require_referrers.is_empty();
     // The source gets no request before this future is awaited, so that errors of the output come first.
     let plan = async {
         let tags = if tags.is_empty() { list_valid_tags(&*source, &*listener).await? } else { tags };
-        TagTransfer::plan(source, tags, referrers, concurrency, Arc::clone(&listener)).await
+        let from = Arc::clone(&source);
+        let transfer = TagTransfer::plan(source, tags, referrers, concurrency, Arc::clone(&listener)).await?;
+        for artifact in &transfer.artifacts {
+            check_required(&from, &artifact.root, &require_referrers).await?;
+        }
+        Ok::<_, Error>(transfer)
     };
     if dry_run {
         let transfer = plan.await?;

@@ -4,10 +4,11 @@ use oras_copy::Concurrency;
 use std::sync::Arc;
 
 use oras_copy::{Event, PlatformsError, Selected, TagPolicy, copy_graph, referrers, select_platforms};
-use oras_spec::{Descriptor, Platform};
+use oras_spec::{Descriptor, MediaType, Platform};
 use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, ReadStore, Result, Side, Source, Target};
 
 use crate::listener::CopyObserver;
+use crate::required_referrers::check_required;
 use crate::resolve::{fetch_manifest, fetch_root};
 use crate::{Listener, Step, tag};
 
@@ -43,6 +44,9 @@ pub struct CopyOptions {
     pub platforms: Vec<Platform>,
     /// Also copies the referrers of the artifact, and those of the manifests in an index.
     pub recursive: bool,
+    /// The artifact must have a referrer of each of these types, or the copy fails with
+    /// [`MissingReferrer`](crate::MissingReferrer) before it writes a tag. With a type, all referrers are copied.
+    pub require_referrers: Vec<MediaType>,
     /// The maximum number of nodes that are transferred at a time.
     pub concurrency: Concurrency,
     /// The size in bytes of the largest manifest that is read. `None` means the default, 4 MiB.
@@ -56,6 +60,7 @@ impl CopyOptions {
         tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
         platforms: Vec<Platform>;
         recursive: bool;
+        require_referrers: Vec<MediaType>;
         concurrency: impl Into<Concurrency> => concurrency.into();
         max_manifest_size: impl Into<Option<u64>> => max_manifest_size.into();
         force: bool;
@@ -86,13 +91,14 @@ pub async fn copy(
     source: impl ReadStore + 'static,
     reference: &str,
     target: impl Target + 'static,
-    options: CopyOptions,
+    mut options: CopyOptions,
     listener: impl Listener + 'static,
 ) -> Result<Descriptor> {
     let source: Arc<dyn ReadStore> = Arc::new(source);
     let target: Arc<dyn Target> = Arc::new(target);
     let listener: Arc<dyn Listener> = Arc::new(listener);
     tag::check_tags(&*target, &options.tags)?;
+    options.recursive |= !options.require_referrers.is_empty();
     let plain_source = Arc::clone(&source) as Arc<dyn Source>;
     if let Some(root) = resolve_if_unchanged(&*plain_source, reference, &*target, &options).await {
         listener.step(Step::Node(Event::Naming(&root)));
@@ -117,6 +123,7 @@ pub async fn copy(
         {
             listener.step(Step::ReferrersLeft(&index));
         }
+        check_required(&source, root.descriptor(), &options.require_referrers).await?;
         let found = referrers(&source, &root, options.concurrency).await?;
         roots.extend(found.into_iter().map(|node| Content::from_source(Arc::clone(&plain_source), node)));
     }
@@ -226,7 +233,6 @@ mod tests {
     use super::*;
     use crate::{Memory, Quiet};
     use oras_layout::Layout;
-    use oras_spec::MediaType;
 
     #[tokio::test]
     async fn stores_an_untagged_copy_before_it_returns() {

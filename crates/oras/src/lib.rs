@@ -50,6 +50,7 @@
 //! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
 //! | `retention` | no | `collect_layout_garbage`, with rules for the tags that stay; includes `layout` |
 //! | `blocking` | no | `remote::blocking`, a repository for programs without async code; includes `remote` |
+//! | `rules` | no | `bundle::Rules`: rules files that say what a bundle contains |
 //! | `serve` | no | `serve` and the crate `server`; includes `remote` and `layout` |
 //! | `page` | no | the web page of that registry; includes `serve` |
 //! | `axum` | no | `Registry::router`, which mounts that registry in an axum application; includes `serve` |
@@ -128,7 +129,10 @@ mod pull;
 mod push;
 pub mod report;
 #[cfg(feature = "layout")]
+mod repository_dirs;
+#[cfg(feature = "layout")]
 mod repository_name;
+mod required_referrers;
 mod resolve;
 mod restore;
 #[cfg(feature = "serve")]
@@ -177,6 +181,7 @@ pub use partial_transfers::{clean_partial_transfers, list_partial_transfers};
 pub use pull::{ConfigFile, PullOptions, Pulled, PulledFile, pull};
 #[cfg(feature = "files")]
 pub use push::{PushOptions, PushedArtifact, push, push_blob};
+pub use required_referrers::MissingReferrer;
 pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
 #[cfg(feature = "serve")]

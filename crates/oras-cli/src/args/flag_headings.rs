@@ -27,6 +27,7 @@ const SECTIONS: [Section; 5] = [
             "include-referrers",
             "exclude-referrers",
             "include-subject",
+            "require-referrer",
             "compression",
             "force",
         ],

@@ -252,6 +252,11 @@ pub(crate) fn dry_run() -> Arg {
     switch("Only show what would be done")
 }
 
+/// `--require-referrer`.
+pub(crate) fn require_referrer() -> Arg {
+    list("TYPE", "Fail, before a tag is written, if no referrer of this artifact type exists")
+}
+
 /// `--platform`.
 pub(crate) fn platform() -> Arg {
     text("OS[/ARCH[/VARIANT]][:OS_VERSION]", "Take the image for this platform")

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use oras::remote::Mirrored;
+use oras::spec::MediaType;
 use oras::store::ErrorKind;
 use oras::{BackupOptions, BackupOutput, NoTags, report};
 
@@ -31,6 +32,7 @@ flags::flags! {
         output: Option<String> =
             flags::text("PATH", "Write to this directory or .tar file (required)").short('o'),
         include_referrers: bool = flags::switch("Save what refers to the artifacts too"),
+        require_referrer: Vec<String> = flags::require_referrer(),
         dry_run: bool = flags::dry_run(),
         concurrency: Option<i64> = flags::concurrency(),
         words: Vec<String> = flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
@@ -67,6 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let options = BackupOptions::default()
         .tags(artifacts.tags.clone())
         .referrers(args.include_referrers)
+        .require_referrers(args.require_referrer.iter().map(|kind| MediaType::new(kind.clone())).collect())
         .concurrency(values::count(args.concurrency, 0))
         .dry_run(dry_run);
     let name = artifacts.repository.name();

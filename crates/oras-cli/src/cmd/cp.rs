@@ -1,8 +1,8 @@
 //! `oras cp`.
 
 use clap::{ArgMatches, Command};
-use oras::spec::Platform;
 use oras::spec::platform::PlatformError;
+use oras::spec::{MediaType, Platform};
 use oras::store::{Error, Side};
 use oras::{CopyOptions, PlatformsError, UnresolvedSource, join_platforms, report};
 
@@ -33,6 +33,7 @@ flags::flags! {
         resolve: Vec<String> =
             flags::list("HOST:PORT:ADDRESS[:PORT]", "Like --from-resolve and --to-resolve"),
         recursive: bool = flags::switch("Copy the referrers too").short('r'),
+        require_referrer: Vec<String> = flags::require_referrer(),
         force: bool = flags::switch("Look below manifests that the destination has"),
         dry_run: bool = flags::dry_run(),
         platform: Vec<String> = flags::platform().action(clap::ArgAction::Append),
@@ -51,6 +52,7 @@ pub(crate) fn command() -> Command {
             "Examples:\n",
             "  oras cp localhost:5000/hello:v1 localhost:6000/hello:v1,latest\n",
             "  oras cp -r localhost:5000/hello:v1 --to-oci-layout ./layout:v1\n",
+            "  oras cp --require-referrer test/sbom localhost:5000/a:v1 localhost:6000/a:v1\n",
             "  oras cp --from-oci-layout ./layout:v1 localhost:5000/hello:v1\n",
             "  oras cp --platform linux/arm64 localhost:5000/image:v1 localhost:6000/image:v1"
         ),
@@ -83,6 +85,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let first = Some(to.reference.clone()).filter(|tag| !tag.is_empty());
     let options = CopyOptions::default()
         .recursive(args.recursive)
+        .require_referrers(args.require_referrer.iter().map(|kind| MediaType::new(kind.clone())).collect())
         .platforms(platforms)
         .tags(first.into_iter().chain(extra_tags.clone()))
         .concurrency(values::count(args.concurrency, 0))

@@ -15,8 +15,10 @@ use serde::Serialize;
 
 use super::inventory::{BUNDLE_TYPE, BundledRepository, Inventory, MissingContent, MissingKind, tag_entry};
 use super::order::{Order, PlannedContent};
-use super::repository_walk::{self, RepositoryWalk, WalkOptions};
+use super::receipt::Receipt;
+use super::repository_walk::{self, RepositoryWalk, WalkOptions, is_cosign_tag};
 use super::source::BundleSource;
+use crate::required_referrers::MissingReferrer;
 use crate::{Listener, Step};
 
 /// Content of at most this size in bytes is fetched into memory while other content is written.
@@ -30,6 +32,11 @@ const FETCHED_AHEAD: usize = 8;
 pub struct BundleOptions {
     /// Lists content in the bundle that the sources list and do not have. Without this option it is an error.
     pub allow_missing: bool,
+    /// Leaves out the content that the receiver has according to these receipts.
+    pub have: Vec<Receipt>,
+    /// Every tag must have a referrer of each of these artifact types, except cosign's tags. Without one, the bundle
+    /// is not created.
+    pub require_referrers: Vec<MediaType>,
     /// Reports what would be bundled, and reads only manifests.
     pub dry_run: bool,
     /// The number of requests at the same time.
@@ -39,6 +46,8 @@ pub struct BundleOptions {
 impl BundleOptions {
     oras_store::setters! {
         allow_missing: bool;
+        have: Vec<Receipt>;
+        require_referrers: Vec<MediaType>;
         dry_run: bool;
         concurrency: impl Into<Concurrency> => concurrency.into();
     }
@@ -110,7 +119,9 @@ pub async fn create(
     let mut order = Order::default();
     for (number, source) in sources.iter().enumerate() {
         let mut walk = repository_walk::walk(source, &walk_options).await?;
-        order.append(number, &mut walk, &HashSet::new())?;
+        check_required(&walk, &options.require_referrers)?;
+        let omit = options.have.iter().flat_map(|receipt| receipt.digests_of(&source.name)).collect();
+        order.append(number, &mut walk, &omit)?;
         walks.push(walk);
     }
     let (mut contents, mut size) = (order.contents.len() as u64, order.size());
@@ -141,6 +152,21 @@ fn sorted(mut sources: Vec<BundleSource>) -> Result<Vec<BundleSource>> {
         }
         None => Ok(sources),
     }
+}
+
+/// Fails unless every tag has a referrer of each required type.
+fn check_required(walk: &RepositoryWalk, required: &[MediaType]) -> Result<()> {
+    let tags = walk.listed.tags.iter().filter(|(tag, _)| !is_cosign_tag(tag));
+    for (_, root) in tags {
+        let of_root = walk.listed.referrers.iter().filter(|referrer| referrer.subject == root.digest);
+        let types: Vec<_> =
+            of_root.filter_map(|referrer| referrer.descriptor.artifact_type.as_ref()).collect();
+        if let Some(artifact_type) = required.iter().find(|required| !types.contains(required)) {
+            let subject = format!("{}@{}", walk.listed.name, root.digest);
+            return Err(MissingReferrer::error(artifact_type, subject));
+        }
+    }
+    Ok(())
 }
 
 /// Appends the inventory, and returns the entries of the index.

@@ -117,11 +117,6 @@ impl<'a> Search<'a> {
     /// Emits the blobs of a manifest, and the manifest.
     fn emit(&mut self, digest: &'a Digest) -> Result<()> {
         let Some(node) = self.walk.nodes.get(digest) else { return Ok(()) };
-        if self.omit.contains(digest) {
-            // A receiver that has the manifest has what it lists.
-            self.omit_node(&node.descriptor);
-            return Ok(());
-        }
         for blob in node.children.iter().filter(|child| !child.media_type.is_manifest()) {
             self.emit_one(blob, Some(digest))?;
         }

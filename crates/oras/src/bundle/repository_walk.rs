@@ -345,6 +345,11 @@ async fn visit(
     Ok(Visited { children, referrers, is_image, bytes })
 }
 
+/// Returns true for a tag of cosign.
+pub(super) fn is_cosign_tag(tag: &str) -> bool {
+    cosign_subject(tag).is_some()
+}
+
 /// Returns the start of a tag of cosign, `sha256-<hex>`, which names the subject.
 fn cosign_subject(tag: &str) -> Option<&str> {
     let subject = COSIGN_SUFFIXES.iter().find_map(|suffix| tag.strip_suffix(suffix))?;

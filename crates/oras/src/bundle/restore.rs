@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use oras_copy::{Concurrency, CopyOptions, Event, Observer, all_children, copy_graph};
-use oras_spec::reference::is_digest_tag;
 use oras_spec::{Descriptor, Digest, Manifest};
 use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Side, Source, Store, Target};
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::closure::Closure;
 use super::name_mapping::NameMapping;
 use super::open::{Bundle, BundleRepository};
+use super::receipt::{Receipt, ReceivedRepository};
+use super::repository_walk::is_cosign_tag;
 use super::restore_base::check_base;
 use super::restore_target::BundleTarget;
 use crate::{Listener, Step};
@@ -26,6 +28,8 @@ const TAGS_AT_A_TIME: usize = 8;
 pub struct BundleRestoreOptions {
     /// The names at the receiver.
     pub names: NameMapping,
+    /// Makes a receipt of what the target has after the restore.
+    pub receipt: bool,
     /// Reports what would be restored, without writing anything.
     pub dry_run: bool,
     /// The maximum number of nodes that are transferred at a time.
@@ -35,6 +39,7 @@ pub struct BundleRestoreOptions {
 impl BundleRestoreOptions {
     oras_store::setters! {
         names: NameMapping;
+        receipt: bool;
         dry_run: bool;
         concurrency: impl Into<Concurrency> => concurrency.into();
     }
@@ -49,6 +54,9 @@ pub struct RestoredBundle {
     pub dry_run: bool,
     /// The repositories, in the order of the bundle.
     pub repositories: Vec<RestoredRepository>,
+    /// What the target has now, if a receipt was requested.
+    #[serde(skip)]
+    pub receipt: Option<Receipt>,
 }
 
 /// What a restore did in one repository. A [`RestoredBundle`] lists them.
@@ -107,7 +115,8 @@ pub async fn restore(
     let listener: Arc<dyn Listener> = Arc::new(listener);
     let names = target_names(bundle, &options.names)?;
     check_base(bundle, target, &names).await?;
-    let mut result = RestoredBundle { dry_run: options.dry_run, repositories: Vec::new() };
+    let mut result = RestoredBundle { dry_run: options.dry_run, ..RestoredBundle::default() };
+    let mut received = Vec::new();
     for (listed, name) in bundle.inventory().repositories.iter().zip(names) {
         let Some(source) = bundle.repository(&listed.name) else { continue };
         let report =
@@ -122,13 +131,17 @@ pub async fn restore(
                     listener: Arc::clone(&listener),
                     report,
                 };
-                restore.run().await;
+                let complete = restore.run().await;
+                if options.receipt {
+                    received.push(restore.received(bundle, complete).await?);
+                }
                 restore.report
             }
             Err(error) => RestoredRepository { failed: failures(&source, &error), ..report },
         };
         result.repositories.push(report);
     }
+    result.receipt = (options.receipt && !options.dry_run).then(|| Receipt::new(received));
     Ok(result)
 }
 
@@ -166,9 +179,8 @@ fn failures(source: &BundleRepository, error: &Error) -> Vec<FailedArtifact> {
 /// tag is visible before its signatures.
 fn artifacts(source: &BundleRepository) -> Vec<(String, Descriptor)> {
     let listed = source.listed();
-    let is_cosign = |tag: &str| tag.rsplit_once('.').is_some_and(|(subject, _)| is_digest_tag(subject));
     let mut artifacts: Vec<_> = listed.tags.iter().map(|(tag, node)| (tag.clone(), node.plain())).collect();
-    artifacts.sort_by_key(|(tag, _)| !is_cosign(tag));
+    artifacts.sort_by_key(|(tag, _)| !is_cosign_tag(tag));
     artifacts.extend(listed.untagged.iter().map(|node| (node.digest.to_string(), node.plain())));
     artifacts
 }
@@ -183,7 +195,8 @@ struct RepositoryRestore {
 }
 
 impl RepositoryRestore {
-    async fn run(&mut self) {
+    /// Copies all artifacts and writes their tags. Returns the artifacts that the target has.
+    async fn run(&mut self) -> Vec<Descriptor> {
         let listed = self.source.listed();
         let roots = listed.tags.values().chain(&listed.untagged);
         let roots = roots.chain(listed.referrers.iter().map(|referrer| &referrer.descriptor));
@@ -195,7 +208,7 @@ impl RepositoryRestore {
                 && matches!(error.kind(), ErrorKind::Network | ErrorKind::Unauthorized | ErrorKind::Denied);
             if is_unreachable {
                 self.report.failed = failures(&self.source, &error);
-                return;
+                return Vec::new();
             }
             let mut complete = Vec::new();
             for (reference, root) in artifacts {
@@ -208,7 +221,21 @@ impl RepositoryRestore {
             }
             artifacts = complete;
         }
+        let complete = artifacts.iter().map(|(_, root)| root.clone()).collect();
         self.write_tags(artifacts).await;
+        complete
+    }
+
+    /// Returns the content that the target has if it has the `complete` artifacts.
+    async fn received(&self, bundle: &Bundle, complete: Vec<Descriptor>) -> Result<ReceivedRepository> {
+        let listed = self.source.listed();
+        let mut closure = Closure::default();
+        let roots = complete.iter().flat_map(|root| self.with_referrers(root));
+        closure.add(bundle.archive(), roots.collect::<Vec<_>>().into_iter()).await?;
+        // The base was checked before the restore.
+        let omitted = listed.omitted.iter().map(|node| node.digest.clone());
+        let digests = closure.nodes.into_keys().chain(omitted);
+        Ok(ReceivedRepository::new(&self.report.name, Some(&listed.name), digests))
     }
 
     /// Returns `root` and everything that refers to it, at every level.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::disk_reserve::DiskReserve;
 use super::garbage_collection::{GarbageCollection, LOG_TARGET, maintain};
 use super::readiness::check_readiness;
-use super::repository_dirs::{self, RepositoryDir, metadata};
+use crate::repository_dirs::{self, RepositoryDir, metadata};
 use crate::repository_name::check_name;
 
 /// The layouts below a directory, including those that other programs create there.

@@ -7,7 +7,6 @@ mod layout_root;
 mod options;
 mod proxy;
 mod readiness;
-mod repository_dirs;
 mod single_repository;
 mod start;
 

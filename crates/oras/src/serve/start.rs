@@ -17,9 +17,9 @@ use super::disk_reserve::DiskReserve;
 use super::layout_root::{LayoutRoot, open_layout};
 use super::options::{ServeFrom, ServeOptions};
 use super::proxy::Proxy;
-use super::repository_dirs::metadata;
 use super::single_repository::SingleRepository;
 use crate::bundle::{Bundle, NotBundle};
+use crate::repository_dirs::metadata;
 use crate::repository_name::name_of;
 
 /// Opens the repositories and listens. Clients can connect after this call; [`Server::run`] handles their requests.

@@ -4,11 +4,14 @@ use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use oras::bundle::{
-    self, BundleOptions, BundleOutput, BundleSource, BundledRepository, CreatedBundle, ReferrerSelection,
+    self, BundleOptions, BundleOutput, BundleSource, BundledRepository, CreatedBundle, Receipt,
+    ReferrerSelection, Rules,
 };
+use oras::spec::MediaType;
 
 use super::sources::{Registries, host, parse_references};
 use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, TransferArgs, Usage, flags, values};
+use crate::cmd::file_io::read_input;
 use crate::cmd::tagged_artifacts::required_path;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -33,6 +36,11 @@ flags::flags! {
             flags::text("PATH", "Write the bundle to this file, or to standard output if it is - (required)").short('o'),
         allow_missing: bool =
             flags::switch("List content that a registry names and does not have, instead of failing"),
+        rules: Option<String> =
+            flags::text("PATH", "Bundle what this file of rules (YAML or JSON) selects"),
+        have: Vec<String> =
+            flags::list("PATH", "Leave out what the receiver has according to this receipt"),
+        require_referrer: Vec<String> = flags::require_referrer(),
         exclude_referrers: bool = flags::switch("Leave out what refers to the artifacts"),
         dry_run: bool = flags::dry_run(),
         concurrency: Option<i64> = flags::concurrency(),
@@ -53,7 +61,8 @@ pub(crate) fn command() -> Command {
             "run is resumed by the same command, in the middle of a blob.\n\n",
             "Examples:\n",
             "  oras bundle create -o site.tar localhost:5000/web:v1,v2 localhost:5000/db\n",
-            "  oras bundle create -o site.tar --dry-run localhost:5000/web\n",
+            "  oras bundle create -o site.tar --rules rules.yaml --dry-run\n",
+            "  oras bundle create -o delta.tar --have receipt.json localhost:5000/web\n",
             "  oras bundle create -o - localhost:5000/web:v1 | ssh far 'cat > web.tar'\n",
             "  oras bundle create -o site.tar --allow-missing --format json localhost:5000/web"
         ),
@@ -64,16 +73,15 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = CreateArgs::read(matches, "");
-    USAGE.check(&args.words, 1, false, "the artifacts to bundle")?;
+    if args.rules.is_none() {
+        USAGE.check(&args.words, 1, false, "the artifacts to bundle")?;
+    }
     let format = Format::read(&args.format, format::TEXT).await?;
     let path = required_path(args.output.as_deref(), "output")?;
     format.check_output(&args.format, Some(&path).map(String::as_str).filter(|_| !args.dry_run))?;
-    let references = parse_references(&args.words)?;
-    let registries = Registries::new(&args.registry, references.keys().map(|name| host(name)).collect())?;
-    let mut sources = Vec::new();
-    for (name, references) in references {
-        sources.push(with_flags(registries.source(&name)?, &args).references(references));
-    }
+    let have = args.have.iter().map(|path| Ok(Receipt::parse(&read_input(path)?)?));
+    let have = have.collect::<Result<Vec<_>, Failure>>()?;
+    let (sources, registries) = sources(&args).await?;
     let start = Instant::now();
     let output = match path.as_str() {
         "-" => {
@@ -87,6 +95,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let options = BundleOptions::default()
         .allow_missing(args.allow_missing)
+        .have(have)
+        .require_referrers(args.require_referrer.iter().map(|kind| MediaType::new(kind.clone())).collect())
         .dry_run(args.dry_run)
         .concurrency(values::count(args.concurrency, 0));
     let progress = Progress::start(BACKUP, &args.progress, &format);
@@ -106,8 +116,35 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     format.report(&created).await
 }
 
-fn with_flags(source: BundleSource, args: &CreateArgs) -> BundleSource {
-    if args.exclude_referrers { source.referrers(ReferrerSelection::None) } else { source }
+/// Returns the repositories that the rules and the references on the command line select. References come first: a
+/// repository that they name is not selected by rules.
+async fn sources(args: &CreateArgs) -> Result<(Vec<BundleSource>, Registries), Failure> {
+    let rules = match &args.rules {
+        Some(path) => {
+            let text = String::from_utf8(read_input(path)?);
+            let text = text.map_err(|_| Failure::new(format!("{path} is not UTF-8 text")))?;
+            Some(Rules::parse(&text).map_err(|error| error.context(format!("failed to read {path}")))?)
+        }
+        None => None,
+    };
+    let references = parse_references(&args.words)?;
+    let mut hosts: Vec<_> = references.keys().map(|name| host(name)).collect();
+    hosts.extend(rules.iter().flat_map(Rules::registries));
+    let registries = Registries::new(&args.registry, hosts)?;
+    let mut sources = Vec::new();
+    for (name, references) in &references {
+        sources.push(registries.source(name)?.references(references));
+    }
+    if let Some(rules) = rules {
+        let selected = rules.sources(registries.client()).await;
+        let selected = selected.map_err(|error| registries.failure(&error))?;
+        sources.extend(selected.into_iter().filter(|source| !references.contains_key(&source.name)));
+    }
+    if args.exclude_referrers {
+        let without = |source: BundleSource| source.referrers(ReferrerSelection::None);
+        sources = sources.into_iter().map(without).collect();
+    }
+    Ok((sources, registries))
 }
 
 fn print_created(created: &CreatedBundle, path: &str, start: Instant) -> Result<(), Failure> {

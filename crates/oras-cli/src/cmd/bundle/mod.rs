@@ -2,6 +2,7 @@
 
 mod create;
 mod ls;
+mod receipt;
 mod restore;
 mod sources;
 mod verify;
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 const COMMANDS: &[CommandEntry] = &[
     CommandEntry::new("create", create::command, |matches| Box::pin(create::run(matches))),
     CommandEntry::new("ls", ls::command, |matches| Box::pin(ls::run(matches))),
+    CommandEntry::new("receipt", receipt::command, |matches| Box::pin(receipt::run(matches))),
     CommandEntry::new("restore", restore::command, |matches| Box::pin(restore::run(matches))),
     CommandEntry::new("verify", verify::command, |matches| Box::pin(verify::run(matches))),
 ];

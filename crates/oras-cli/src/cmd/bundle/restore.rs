@@ -8,6 +8,7 @@ use oras::spec::reference::check_registry;
 
 use super::sources::Registries;
 use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, TransferArgs, Usage, flags, values};
+use crate::cmd::file_io::write_output;
 use crate::cmd::tagged_artifacts::required_path;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -32,6 +33,8 @@ flags::flags! {
         prefix: Option<String> = flags::text("NAME", "Put this before the names of all repositories"),
         replace: Vec<String> =
             flags::list("FROM=TO", "Restore repositories whose full name begins with FROM under TO, without their registry"),
+        receipt: Option<String> =
+            flags::text("PATH", "Write what the target has then to this file, for \"oras bundle create --have\""),
         dry_run: bool = flags::switch("Only show what would be restored"),
         concurrency: Option<i64> = flags::concurrency(),
         words: Vec<String> = flags::positional("<registry>[/<prefix>]|<directory>", "Target"),
@@ -49,6 +52,7 @@ pub(crate) fn command() -> Command {
             "Examples:\n",
             "  oras bundle restore --input site.tar localhost:6000\n",
             "  oras bundle restore --input site.tar --prefix mirror localhost:6000\n",
+            "  oras bundle restore --input site.tar --receipt receipt.json localhost:6000\n",
             "  oras bundle restore --input site.tar --replace ghcr.io/me=team localhost:6000\n",
             "  oras bundle restore --input site.tar --to-oci-layout ./layouts"
         ),
@@ -68,6 +72,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let prefix = [prefix.as_str(), args.prefix.as_deref().unwrap_or_default()].join("/");
     let options = BundleRestoreOptions::default()
         .names(NameMapping::default().prefix(prefix.trim_matches('/')).replace(replacements(&args.replace)?))
+        .receipt(args.receipt.is_some())
         .dry_run(args.dry_run)
         .concurrency(values::count(args.concurrency, 0));
     let progress = Progress::start(RESTORE, &args.progress, &format);
@@ -76,6 +81,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(registries) => registries.failure(&error),
         None => Failure::from(error),
     })?;
+    if let (Some(path), Some(receipt)) = (&args.receipt, &restored.receipt) {
+        write_output(path, &receipt.to_bytes())?;
+    }
     if format.is_for_people() {
         print_restored(&restored, &name)?;
     }

@@ -16,17 +16,17 @@ use crate::repository_name::RESERVED;
 const MAX_DEPTH: usize = 16;
 
 /// A directory that is a layout or has uploads in progress.
-pub(super) struct RepositoryDir {
+pub(crate) struct RepositoryDir {
     /// The name of the repository, which is the path below the root.
-    pub(super) name: String,
-    pub(super) is_layout: bool,
+    pub(crate) name: String,
+    pub(crate) is_layout: bool,
 }
 
 /// Returns the metadata of a path, following links; `None` if it does not exist.
 ///
 /// # Errors
 /// System errors, after which it is unknown whether the path exists.
-pub(super) fn metadata(path: &Path) -> Result<Option<Metadata>> {
+pub(crate) fn metadata(path: &Path) -> Result<Option<Metadata>> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_not_found(&error) => Ok(None),
@@ -53,7 +53,8 @@ fn identity(path: &Path, _: &Metadata) -> Result<PathBuf> {
 
 /// Returns false if the path of a repository visits a directory twice through links. `list` skips such paths, because
 /// the links form a cycle.
-pub(super) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
+#[cfg(feature = "serve")]
+pub(crate) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
     let (mut path, mut trail) = (root.to_owned(), Vec::new());
     for part in std::iter::once("").chain(name.split('/')) {
         path.push(part);
@@ -72,7 +73,7 @@ pub(super) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
 ///
 /// # Errors
 /// System errors of reading a directory.
-pub(super) fn list(root: &Path) -> Result<Vec<RepositoryDir>> {
+pub(crate) fn list(root: &Path) -> Result<Vec<RepositoryDir>> {
     let (mut listed, mut next) = (Vec::new(), vec![(String::new(), Vec::new())]);
     while let Some((name, mut trail)) = next.pop() {
         let path = root.join(&name);
