@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oras-memory", SPEC_AND_STORE),
     ("oras-files", SPEC_STORE_AND_FS),
     ("oras-layout", SPEC_STORE_AND_FS),
-    ("oras-bucket", SPEC_STORE_AND_FS),
+    ("oras-bucket", &["oras-spec", "oras-store", "oras-tls"]),
     ("oras-remote", &["oras-spec", "oras-store", "oras-fs", "oras-tls"]),
     ("oras-copy", SPEC_AND_STORE),
     ("oras-serve", &["oras-spec", "oras-store", "oras-fs", "oras-tls"]),
@@ -69,6 +69,9 @@ const ABSENT: &[(&[&str], &[&str])] = &[
     (&["oras-store-suite"], &["tempfile", "rustix", "reqwest", "rustls", "hyper", "clap"]),
     (&["oras-layout", "oras-copy"], NETWORK_AND_CLI),
     (&["oras-memory", "oras-files"], NETWORK_AND_CLI),
+    (&["oras-bucket"], &["clap", "axum", "ring", "rustls-platform-verifier"]),
+    // Only programs that use buckets link the clients of object stores.
+    (&["oras-layout", "oras-remote", "oras-copy", "oras-serve"], &["object_store"]),
     (&["oras-remote"], &["clap", "axum"]),
     (&["oras-tls"], &["reqwest", "hyper", "clap"]),
     (&["oras-serve"], &["reqwest", "clap", "axum"]),
