@@ -8,7 +8,9 @@ use globset::GlobMatcher;
 use oras_spec::version_order;
 use oras_store::{Error, ErrorKind, Result};
 use regex::Regex;
-use semver::{Version, VersionReq};
+use semver::VersionReq;
+
+use crate::tag_version::tag_version;
 
 /// Rules for [`collect_layout_garbage`](crate::collect_layout_garbage): a tag stays if at least one rule selects it.
 /// Without rules, every tag stays.
@@ -118,7 +120,8 @@ impl KeepRules {
     fn matches(&self, tag: &str) -> bool {
         self.globs.iter().any(|glob| glob.is_match(tag))
             || self.patterns.iter().any(|pattern| pattern.is_match(tag))
-            || version(tag).is_some_and(|version| self.versions.iter().any(|range| range.matches(&version)))
+            || tag_version(tag)
+                .is_some_and(|version| self.versions.iter().any(|range| range.matches(&version)))
     }
 
     fn is_young(&self, tag: &DatedTag, now: SystemTime) -> bool {
@@ -132,18 +135,6 @@ impl KeepRules {
 /// Orders tags from old to new.
 fn age_order(a: &DatedTag, b: &DatedTag) -> Ordering {
     a.created.cmp(&b.created).then_with(|| version_order::compare(&a.tag, &b.tag))
-}
-
-/// Parses a tag such as `v1.2.3`, `1.2` or `v2` as a version.
-fn version(tag: &str) -> Option<Version> {
-    let text = tag.strip_prefix('v').unwrap_or(tag);
-    let (numbers, suffix) = text.find(['-', '+']).map_or((text, ""), |end| text.split_at(end));
-    let missing = match numbers.matches('.').count() {
-        0 => ".0.0",
-        1 => ".0",
-        _ => "",
-    };
-    Version::parse(&format!("{numbers}{missing}{suffix}")).ok()
 }
 
 fn invalid(what: &str, text: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {

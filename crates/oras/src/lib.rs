@@ -139,6 +139,8 @@ mod restore;
 mod serve;
 mod tag;
 mod tag_transfer;
+#[cfg(any(feature = "retention", feature = "rules"))]
+mod tag_version;
 
 pub use annotate::{Annotated, Annotations, annotate};
 #[cfg(feature = "files")]

@@ -6,9 +6,10 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use oras_spec::version_order;
 use oras_store::{Error, ErrorKind, Result};
 use regex::Regex;
-use semver::{Version, VersionReq};
+use semver::VersionReq;
 
 use super::rules_document::RepositoryRule;
+use crate::tag_version::tag_version;
 
 /// The characters of which at least one is in a pattern.
 const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
@@ -90,7 +91,7 @@ impl TagSelection {
 
     fn takes(&self, tag: &str) -> bool {
         let has_version =
-            |versions: &VersionReq| version(tag).is_some_and(|version| versions.matches(&version));
+            |versions: &VersionReq| tag_version(tag).is_some_and(|version| versions.matches(&version));
         self.patterns.as_ref().is_some_and(|patterns| patterns.is_match(tag))
             && self.regex.as_ref().is_none_or(|regex| regex.is_match(tag))
             && self.versions.as_ref().is_none_or(has_version)
@@ -100,16 +101,7 @@ impl TagSelection {
 
 /// Compares tags by version. Tags that are no versions come before all versions.
 fn compare(a: &str, b: &str) -> Ordering {
-    version(a).cmp(&version(b)).then_with(|| version_order::compare(a, b))
-}
-
-/// Parses a tag as a version: `v1.2` is 1.2.0.
-fn version(tag: &str) -> Option<Version> {
-    let text = tag.strip_prefix(['v', 'V']).unwrap_or(tag);
-    let end = text.find(['-', '+']).unwrap_or(text.len());
-    let (numbers, rest) = text.split_at(end);
-    let missing = 2_usize.checked_sub(numbers.matches('.').count())?;
-    Version::parse(&format!("{numbers}{}{rest}", ".0".repeat(missing))).ok()
+    tag_version(a).cmp(&tag_version(b)).then_with(|| version_order::compare(a, b))
 }
 
 pub(super) fn invalid(message: String) -> Error {
