@@ -104,6 +104,9 @@ fn every_command_reads_linked_layouts_without_changing_them() {
             &["restore", "--input", "layout", &remote],
             &["discover", "--oci-layout", "layout:v1"],
             &["manifest", "fetch", "--oci-layout", "layout:v1"],
+            &["layout", "ls", "layout"],
+            &["layout", "du", "layout"],
+            &["layout", "check", "layout"],
             &["pull", "--oci-layout", "copy:v1", "-o", "again"],
             &["pull", &remote, "-o", "third"],
         ] {
@@ -164,6 +167,8 @@ fn never_writes_through_link() {
         sandbox.run(&ours(), &["tag", "--oci-layout", "layout:v1", "v3"]);
         sandbox.run(&ours(), &["manifest", "delete", "--force", "--oci-layout", "layout:v1"]);
         sandbox.run(&ours(), &["untag", "--force", "--oci-layout", "layout:v1"]);
+        sandbox.run(&ours(), &["layout", "gc", "--untagged", "--grace", "0", "layout"]);
+        sandbox.run(&ours(), &["layout", "repair", "layout"]);
         assert_eq!(state(&sandbox), before, "{linked:?}");
     }
 }

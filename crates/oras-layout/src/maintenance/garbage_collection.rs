@@ -14,11 +14,12 @@ use super::collection_plan::CollectionPlan;
 use super::garbage_options::{CollectedGarbage, GarbageOptions};
 use super::quarantine::{self, QuarantinedBlob};
 use super::stale_files::delete_stale;
+use super::tag_removal::remove_tags;
 use crate::disk::blobs::{self, OldBlob};
 use crate::disk::create_layout::exists;
 use crate::disk::index_file::{index_stamp, read_index, replace_index};
 use crate::disk::layout_lock::lock_layout;
-use crate::index::{Index, IndexChange};
+use crate::index::IndexChange;
 use crate::layout::Layout;
 
 impl Layout {
@@ -55,7 +56,7 @@ fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
     // Usually there is no garbage. This is detected without the lock, so that writers do not wait.
     let stamp = index_stamp(root)?;
     let mut index = read_index(root)?;
-    let mut tags = remove_tags(&mut index, options);
+    let mut tags = remove_tags(&mut index, &options.removed_tags)?;
     let mut plan = CollectionPlan::new(root, &quarantined);
     plan.extend(&index, options)?;
     let is_reached = |blob: &OldBlob| plan.reached.contains(&blob.digest);
@@ -66,7 +67,7 @@ fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
     let _lock = if options.dry_run { None } else { Some(lock_layout(root)?) };
     if index_stamp(root)? != stamp {
         index = read_index(root)?;
-        tags = remove_tags(&mut index, options);
+        tags = remove_tags(&mut index, &options.removed_tags)?;
         plan.extend(&index, options)?;
     }
     let mut collected =
@@ -88,12 +89,6 @@ fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
         quarantine::delete_empty(root);
     }
     Ok(collected)
-}
-
-/// Removes tags from the index in memory, and returns their number.
-fn remove_tags(index: &mut Index, options: &GarbageOptions) -> u64 {
-    let removed = options.removed_tags.iter().filter(|tag| index.apply(&IndexChange::Untag((*tag).clone())));
-    removed.count() as u64
 }
 
 /// Moves what the plan reaches back from the quarantine. Returns the blobs that are to be deleted from it.

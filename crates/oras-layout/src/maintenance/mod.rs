@@ -9,3 +9,4 @@ pub(crate) mod garbage_options;
 pub(crate) mod prune;
 pub(crate) mod quarantine;
 pub(crate) mod stale_files;
+mod tag_removal;
