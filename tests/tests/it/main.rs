@@ -26,6 +26,7 @@ mod layout_command;
 mod linked_layouts;
 mod malformed_documents;
 mod manifests;
+mod offline_docs;
 mod outages;
 mod output_lines;
 mod page_accessibility;

@@ -1,5 +1,6 @@
 //! Rules that say what a bundle contains.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
@@ -34,6 +35,23 @@ use super::tag_selection::{TagSelection, invalid, is_pattern, patterns};
 /// )?;
 /// assert_eq!(rules.registries(), ["ghcr.io", "quay.io"]);
 /// # Ok(()) }
+/// ```
+///
+/// Errors name the rule that selects nothing:
+///
+/// ```
+/// use oras::bundle::{BundleSource, NothingSelected, Rules};
+/// use oras::remote::Client;
+/// use oras::store::Result;
+///
+/// async fn sources(rules: &Rules, client: &Client) -> Result<Vec<BundleSource>> {
+///     let sources = rules.sources(client).await;
+///     sources.inspect_err(|error| {
+///         if let Some(NothingSelected { name, .. }) = error.find() {
+///             println!("is {name} spelled correctly?");
+///         }
+///     })
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Rules {
@@ -99,9 +117,9 @@ impl Rules {
                 Some(pattern) => self.list_repositories(client, rule, pattern).await?,
             };
             for name in names {
-                if !sources.contains_key(&name) {
-                    let source = rule.source(client, &name).await?;
-                    sources.insert(name, source);
+                if let Entry::Vacant(entry) = sources.entry(name) {
+                    let source = rule.source(client, entry.key()).await?;
+                    entry.insert(source);
                 }
             }
         }
