@@ -18,7 +18,7 @@ pub struct GoTool {
 }
 
 /// The tools installed with `go install`, at the versions that the tests were written against.
-pub const GO_TOOLS: [GoTool; 7] = [
+pub const GO_TOOLS: [GoTool; 8] = [
     GoTool { name: "oras", version: "v1.3.6", package: "oras.land/oras/cmd/oras" },
     GoTool { name: "crane", version: "v0.22.1", package: "github.com/google/go-containerregistry/cmd/crane" },
     GoTool { name: "regctl", version: "v0.11.7", package: "github.com/regclient/regclient/cmd/regctl" },
@@ -38,6 +38,7 @@ pub const GO_TOOLS: [GoTool; 7] = [
         package: "github.com/docker/docker-credential-helpers/pass/cmd",
     },
     GoTool { name: "helm", version: "v4.3.1", package: "helm.sh/helm/v4/cmd/helm" },
+    GoTool { name: "versitygw", version: "v1.8.0", package: "github.com/versity/versitygw/cmd/versitygw" },
 ];
 
 /// A script for browsers from a package of npm. Node.js is not needed to run it.

@@ -1,7 +1,7 @@
 //! A repository in a bucket.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -11,6 +11,7 @@ use oras_store::{Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
 
 use crate::errors::failed;
+use crate::index_update::IndexChange;
 use crate::keys::Keys;
 
 /// How a [`Bucket`] writes. [`Bucket::with_options`] takes it.
@@ -24,6 +25,11 @@ pub struct BucketOptions {
     /// memory. S3 rejects parts below 5 MiB except the last one. The parts of a blob above 72 GiB are larger, because
     /// S3 permits 10,000 of them.
     pub part_size: usize,
+    /// Whether `index.json` is updated with each tag and each manifest, with two more requests, so that a copy of the
+    /// repository on a disk is an OCI image layout at any time. Without it, [`Bucket::write_index`] writes the index.
+    /// Many writers at the same time wait for each other, and the index grows with the repository: a server writes it
+    /// now and then instead.
+    pub keep_index: bool,
 }
 
 impl BucketOptions {
@@ -35,12 +41,13 @@ impl BucketOptions {
     oras_store::setters! {
         single_writer: bool;
         part_size: usize;
+        keep_index: bool;
     }
 }
 
 impl Default for BucketOptions {
     fn default() -> Self {
-        Self { single_writer: false, part_size: 8 << 20 }
+        Self { single_writer: false, part_size: 8 << 20, keep_index: false }
     }
 }
 
@@ -79,6 +86,10 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) keys: Keys,
     pub(crate) options: BucketOptions,
+    /// The name in errors, to which `:<tag>` or `@<digest>` is added.
+    name: String,
+    /// The changes of `index.json` that are not written yet.
+    pub(crate) changes: Mutex<Vec<IndexChange>>,
     /// Set when this process has seen or written the marker file.
     marker: OnceCell<()>,
 }
@@ -94,8 +105,24 @@ impl Bucket {
 
     /// Opens the repository below `prefix`. Sends no request. An empty prefix is the bucket itself.
     pub fn with_options(store: Arc<dyn ObjectStore>, prefix: &str, options: BucketOptions) -> Self {
-        let keys = Keys::new(Path::from(prefix));
-        Self { inner: Arc::new(Inner { store, keys, options, marker: OnceCell::new() }) }
+        let name = format!("{store}/{prefix}");
+        Self::named(store, prefix, options, name)
+    }
+
+    pub(crate) fn named(
+        store: Arc<dyn ObjectStore>,
+        prefix: &str,
+        options: BucketOptions,
+        name: String,
+    ) -> Self {
+        let (keys, changes) = (Keys::new(Path::from(prefix)), Mutex::default());
+        Self { inner: Arc::new(Inner { store, keys, options, name, changes, marker: OnceCell::new() }) }
+    }
+
+    /// Returns the error for a tag or digest that the repository does not have.
+    pub(crate) fn not_found(&self, reference: &str) -> Error {
+        let separator = if reference.contains(':') { '@' } else { ':' };
+        Error::not_found(format_args!("{}{separator}{reference}", self.inner.name))
     }
 
     pub(crate) fn store(&self) -> &dyn ObjectStore {

@@ -16,6 +16,7 @@ use oras_store::{
 use crate::Bucket;
 use crate::bucket_upload::BucketUpload;
 use crate::errors::failed;
+use crate::index_update::IndexChange;
 
 #[async_trait]
 impl Source for Bucket {
@@ -25,7 +26,7 @@ impl Source for Bucket {
             Err(_) if check_tag(reference).is_err() => None,
             Err(_) => self.read_tag(reference).await?.map(|(node, _)| node),
         };
-        found.ok_or_else(|| Error::not_found(reference))
+        found.ok_or_else(|| self.not_found(reference))
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
@@ -33,7 +34,7 @@ impl Source for Bucket {
         // Stores reject an empty range. Empty content must still exist.
         if range.is_empty() {
             let size = self.size(&key).await?;
-            size.ok_or_else(|| Error::not_found(&descriptor.digest))?;
+            size.ok_or_else(|| self.not_found(&descriptor.digest.to_string()))?;
             return Ok(stream::empty().boxed());
         }
         // Without a range, the reader detects an object that is longer than its descriptor.
@@ -42,7 +43,7 @@ impl Source for Bucket {
             GetOptions { range: (!is_all).then_some(GetRange::Bounded(range)), ..GetOptions::default() };
         match self.store().get_opts(&key, options).await {
             Ok(result) => Ok(result.into_stream().map_err(move |error| failed("read", &key, error)).boxed()),
-            Err(object_store::Error::NotFound { .. }) => Err(Error::not_found(&descriptor.digest)),
+            Err(object_store::Error::NotFound { .. }) => Err(self.not_found(&descriptor.digest.to_string())),
             Err(error) => Err(failed("read", &key, error)),
         }
     }
@@ -58,14 +59,18 @@ impl Target for Bucket {
         Ok(self.size(&self.keys().blob(&descriptor.digest)).await? == Some(descriptor.size))
     }
 
+    /// [`PushMode::Deferred`] defers only the entry of the manifest in `index.json`.
     async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
         let node = content.descriptor();
         let (PushMode::Tagged(tag) | PushMode::AddTag(tag)) = mode else {
-            return if node.media_type.is_manifest() {
-                self.push_manifest_content(content).await
-            } else {
-                self.push_blob_content(content).await
-            };
+            if !node.media_type.is_manifest() {
+                return self.push_blob_content(content).await;
+            }
+            let pushed = self.push_manifest_content(content).await?;
+            if mode == PushMode::Untagged {
+                self.update_index().await?;
+            }
+            return Ok(pushed);
         };
         // A digest is not stored as a tag: the manifest is found by it anyway.
         let tag = Some(tag).filter(|tag| tag.parse::<Digest>().ok().as_ref() != Some(&node.digest));
@@ -74,8 +79,14 @@ impl Target for Bucket {
         let pushed = if is_present { Pushed::Existed } else { self.push_manifest_content(content).await? };
         if let Some(tag) = tag {
             self.set_tag(tag, node).await?;
+            self.note_change(IndexChange::Tag(node.clone(), tag.to_owned()));
         }
+        self.update_index().await?;
         Ok(pushed)
+    }
+
+    async fn sync(&self) -> Result<()> {
+        self.update_index().await
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {

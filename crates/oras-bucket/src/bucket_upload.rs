@@ -113,7 +113,9 @@ impl BucketUpload {
             let node = Descriptor::new(self.media_type, digest, bytes.len() as u64);
             let content = Content::from_bytes(node.clone(), bytes)?;
             let pushed = if node.media_type.is_manifest() {
-                self.bucket.push_manifest_content(&content).await?
+                let pushed = self.bucket.push_manifest_content(&content).await?;
+                self.bucket.update_index().await?;
+                pushed
             } else {
                 self.bucket.push_blob_content(&content).await?
             };

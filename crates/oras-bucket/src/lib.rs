@@ -44,7 +44,12 @@
 mod bucket;
 mod bucket_store;
 mod bucket_upload;
+#[cfg(feature = "cloud")]
+mod cloud;
 mod errors;
+#[cfg(feature = "cloud")]
+mod http_client;
+mod index_update;
 mod index_view;
 mod keys;
 mod manifests;
@@ -53,6 +58,8 @@ mod push_blob;
 mod tags;
 
 pub use bucket::{Bucket, BucketOptions};
+#[cfg(feature = "cloud")]
+pub use cloud::CloudOptions;
 pub use object_store;
 pub use oras_store as store;
 pub use probe::BucketAbilities;

@@ -4,10 +4,11 @@ use futures::TryStreamExt;
 use object_store::PutMode;
 use object_store::path::Path;
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, json};
-use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Source};
+use oras_store::{Content, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Source};
 
 use crate::Bucket;
 use crate::errors::failed;
+use crate::index_update::IndexChange;
 
 /// The small objects that are read at the same time for a list.
 pub(crate) const READS_IN_FLIGHT: usize = 16;
@@ -37,6 +38,7 @@ impl Bucket {
         }
         let record = json::to_vec(&node.plain());
         self.put(&self.keys().manifest(&node.digest), record.into(), PutMode::Overwrite).await?;
+        self.note_change(IndexChange::List(node.clone()));
         Ok(pushed)
     }
 
@@ -73,7 +75,7 @@ impl Bucket {
     /// Deletes content, its tags and its entry in the list of referrers of its subject.
     pub(crate) async fn delete_content(&self, digest: &Digest) -> Result<()> {
         let Some(found) = self.resolve_digest(digest).await? else {
-            return Err(Error::not_found(digest));
+            return Err(self.not_found(&digest.to_string()));
         };
         let record = self.keys().manifest(digest);
         // A blob has neither tags nor a subject.
@@ -84,6 +86,8 @@ impl Bucket {
             }
             // The record is deleted before the bytes: a manifest with a record has all of its objects.
             self.delete_object(&record).await?;
+            self.note_change(IndexChange::Remove(digest.clone()));
+            self.update_index().await?;
         }
         self.delete_object(&self.keys().blob(digest)).await
     }

@@ -11,6 +11,7 @@ use oras_store::{Error, ErrorKind, Result};
 
 use crate::Bucket;
 use crate::errors::{failed, lost_race};
+use crate::index_update::IndexChange;
 use crate::manifests::READS_IN_FLIGHT;
 
 /// Attempts to replace a tag while other writers replace it, too. One writer succeeds in each round, so this is more than
@@ -50,10 +51,14 @@ impl Bucket {
             Some(expected) => match self.read_tag(tag).await? {
                 Some((named, version)) if named.digest == *expected => PutMode::Update(version),
                 Some(_) => return Err(moved(tag)),
-                None => return Err(Error::not_found(tag)),
+                None => return Err(self.not_found(tag)),
             },
         };
-        if self.put_tag(tag, node, mode).await? { Ok(()) } else { Err(moved(tag)) }
+        if !self.put_tag(tag, node, mode).await? {
+            return Err(moved(tag));
+        }
+        self.note_change(IndexChange::Tag(node.clone(), tag.to_owned()));
+        self.update_index().await
     }
 
     /// Makes `tag` name a manifest. Replaces whatever the tag names.
@@ -95,12 +100,14 @@ impl Bucket {
         if tag.parse::<Digest>().is_ok() {
             return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
         }
-        let key = self.keys().tag(check_tag(tag).map_err(|_| Error::not_found(tag))?);
+        let key = self.keys().tag(check_tag(tag).map_err(|_| self.not_found(tag))?);
         // Some stores answer "ok" to the deletion of an object that does not exist.
         if self.size(&key).await?.is_none() {
-            return Err(Error::not_found(tag));
+            return Err(self.not_found(tag));
         }
-        self.delete_object(&key).await
+        self.delete_object(&key).await?;
+        self.note_change(IndexChange::Untag(tag.to_owned()));
+        self.update_index().await
     }
 
     /// Deletes every tag that names `digest`. Reads all tags, because a tag is found only by its name.

@@ -8,6 +8,7 @@
 //! | [`repetitions`](mod@repetitions) | how many times a timing-dependent test repeats |
 //! | [`peers`] | paths of the real tools, and the report of a test that lacks one |
 //! | [`registry`] | real registries, each a process on a free port |
+//! | [`object_server`] | a server of the S3 API over a directory |
 //! | [`ports`] | reserved ports for programs that can't choose a free one |
 //! | [`recorder`] | a proxy that records requests and injects faults |
 //! | [`tarball`] | tar archives with arbitrary headers and content |
@@ -26,6 +27,7 @@ pub mod certificates;
 pub mod files;
 pub mod http2;
 pub mod memory_registry;
+pub mod object_server;
 pub mod peers;
 pub mod ports;
 pub mod quirky_registry;

@@ -17,6 +17,8 @@ pub const REGISTRY: (&str, &str) = ("registry", "v3.1.2");
 pub const HELM: (&str, &str) = ("helm", "v4.3.1");
 /// The script of axe-core, which checks the accessibility of a page in a browser.
 pub const AXE_CORE: (&str, &str) = ("axe-core", "4.14.1");
+/// `versitygw`, a gateway that serves the S3 API over a directory.
+pub const VERSITYGW: (&str, &str) = ("versitygw", "v1.8.0");
 
 /// The credential helper for `pass`.
 pub const CREDENTIAL_PASS: (&str, &str) = ("docker-credential-pass", "v0.9.12");

@@ -6,9 +6,9 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use oras_bucket::Bucket;
+use oras_bucket::{Bucket, BucketOptions};
 use oras_spec::{ImageIndex, MediaType};
-use oras_store::{ErrorKind, IngestOptions, IngestTarget, PushMode, ReadStore, Target};
+use oras_store::{DeleteTarget, ErrorKind, IngestOptions, IngestTarget, PushMode, ReadStore, Store, Target};
 use oras_testkit::nodes::{blob, bytes, manifest, push_all, referrer};
 
 use crate::small_parts;
@@ -119,4 +119,35 @@ async fn index_lists_tags_and_other_manifests() {
     assert_eq!((name(0).unwrap().as_str(), name(1).unwrap().as_str(), name(2)), ("latest", "v1", None));
     assert_eq!(index.manifests[2], signature.descriptor().plain());
     assert_eq!(index.manifests.len(), 3);
+}
+
+#[tokio::test]
+async fn keeps_index_of_concurrent_writers() {
+    let store = Arc::new(InMemory::new());
+    let open = || {
+        let options = BucketOptions::new().keep_index(true);
+        Bucket::with_options(Arc::clone(&store) as _, "app", options)
+    };
+    let image = manifest("image", &[]);
+    push_all(&open(), &[&image]).await;
+    let names: Vec<_> = (0..12).map(|number| format!("t{number:02}")).collect();
+    let pushes = names.iter().map(|tag| {
+        let (bucket, image) = (open(), &image);
+        async move { bucket.push(image, PushMode::Tagged(tag)).await }
+    });
+    futures::future::try_join_all(pushes).await.unwrap();
+    let signature = referrer("signature", "test/signature", &image);
+    open().push(&signature, PushMode::Untagged).await.unwrap();
+    open().delete(DeleteTarget::Tag("t05")).await.unwrap();
+
+    let index = async || {
+        let index = store.get(&Path::from("app/index.json")).await.unwrap().bytes().await.unwrap();
+        let mut index: ImageIndex = serde_json::from_slice(&index).unwrap();
+        index.manifests.sort_by(|one, other| one.annotations.cmp(&other.annotations));
+        index.manifests
+    };
+    let kept = index().await;
+    assert_eq!(kept.len(), 12, "eleven tags and the signature");
+    open().write_index().await.unwrap();
+    assert_eq!(kept, index().await, "the index that is written anew");
 }

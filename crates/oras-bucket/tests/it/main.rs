@@ -4,6 +4,8 @@
 mod bucket;
 mod counting_store;
 mod requests;
+#[cfg(feature = "cloud")]
+mod s3;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
