@@ -37,7 +37,9 @@ pub(crate) fn complete_pages(root: Command) -> Command {
     let groups = groups(&root);
     let root = complete_command(root, "").max_term_width(WIDEST);
     let end = "Run 'oras <command> -h' for examples and common flags, --help for all flags.";
-    root.help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{end}\n"))
+    // The page has less than 40 lines, so it has few empty ones.
+    let groups = groups.trim_end();
+    root.help_template(format!("{{about-with-newline}}{{usage-heading}} {{usage}}\n\n{groups}\n{end}\n"))
 }
 
 /// Returns the commands of the root in their groups, with what they do.
