@@ -20,6 +20,7 @@ const MAX_DEPTH: usize = 32;
 /// directories are not followed.
 ///
 /// ```
+/// use oras_layout::store::spec::MediaType;
 /// use oras_layout::{Layout, find_layouts};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -27,7 +28,7 @@ const MAX_DEPTH: usize = 32;
 /// # let directory = tempfile::tempdir().unwrap();
 /// let root = directory.path();
 /// let app = Layout::open_or_create(root.join("team/app")).await?;
-/// app.push_blob("text/plain", "hello\n").await?;
+/// app.push_blob(MediaType::OCTET_STREAM, "hello\n").await?;
 /// assert_eq!(find_layouts(root).await?, [root.join("team/app")]);
 /// assert_eq!(find_layouts(app.path()).await?, [app.path()]);
 /// # Ok(()) }

@@ -29,7 +29,7 @@ use crate::survey::layout_survey::{NodeId, SurveyEntry};
 /// let layout = Layout::open_or_create(directory.path().join("layout")).await?;
 /// let index = r#"{"schemaVersion":2,"manifests":[]}"#;
 /// layout.push_manifest(MediaType::IMAGE_INDEX, index, Some("v1")).await?;
-/// layout.push_blob("text/plain", "unused\n").await?;
+/// layout.push_blob(MediaType::OCTET_STREAM, "unused\n").await?;
 ///
 /// let usage = LayoutUsage::measure(layout.path()).await?;
 /// let TagUsage { tag, unique_bytes, .. } = &usage.tags[0];

@@ -30,7 +30,7 @@ use super::survey_reader::ManifestState;
 /// layout.push_manifest(MediaType::IMAGE_INDEX, index, Some("v1")).await?;
 ///
 /// let graph = LayoutGraph::read(layout.path()).await?;
-/// for GraphEntry { tag, node } in graph.entries() {
+/// for GraphEntry { tag, node, .. } in graph.entries() {
 ///     let children: Vec<GraphNode<'_>> = node.children().collect();
 ///     println!("{tag:?}: {} with {} children", node.descriptor().digest, children.len());
 /// }
