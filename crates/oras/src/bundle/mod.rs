@@ -86,7 +86,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras::store::Result<()> {
 //! # let directory = tempfile::tempdir().unwrap();
-//! // At the receiver: what is there? The receipt is a small file that goes back.
+//! // At the receiver. The receipt is a small file, which goes back to the sender.
 //! let receipt: Receipt = take_receipt(ReceiptSource::in_directory(directory.path()).await?).await?;
 //! for ReceivedRepository { name, digests, .. } in &receipt.repositories {
 //!     println!("{name} has {} blobs and manifests", digests.len());

@@ -78,7 +78,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let format = Format::read(&args.format, format::TEXT).await?;
     let path = required_path(args.output.as_deref(), "output")?;
-    format.check_output(&args.format, Some(path.as_str()).filter(|_| !args.dry_run))?;
+    if !args.dry_run {
+        format.check_output(&args.format, Some(&path))?;
+    }
     let have = args.have.iter().map(|path| Ok(Receipt::parse(&read_input(path)?)?));
     let have = have.collect::<Result<Vec<_>, Failure>>()?;
     let (sources, registries) = sources(&args).await?;
