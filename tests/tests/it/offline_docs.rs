@@ -55,6 +55,10 @@ fn runs_the_commands_of_the_page() {
         let pairs = PORTS.iter().zip(&ports);
         pairs.fold(text.to_owned(), |text, (from, to)| text.replace(&format!(":{from}"), &format!(":{to}")))
     };
+    let with_page_ports = |text: &str| {
+        let pairs = PORTS.iter().zip(&ports);
+        pairs.fold(text.to_owned(), |text, (to, from)| text.replace(&format!(":{from}"), &format!(":{to}")))
+    };
     let sandbox = Sandbox::new();
     let bin = sandbox.path("../bin");
     std::fs::create_dir_all(&bin).unwrap();
@@ -79,7 +83,7 @@ fn runs_the_commands_of_the_page() {
             continue;
         }
         let run = shell(&format!("{{ {script}; }} 2>&1")).output().unwrap();
-        let said = String::from_utf8(run.stdout).unwrap();
+        let said = with_page_ports(&String::from_utf8(run.stdout).unwrap());
         let fails = output.first().is_some_and(|line| line.starts_with("Error: "));
         assert_eq!(run.status.success(), !fails, "{command}\n{said}");
         let said_masked: Vec<_> = said.lines().map(masked).collect();

@@ -53,7 +53,7 @@ impl BundleOptions {
     }
 }
 
-/// Where [`create`] writes a bundle.
+/// Where [`create`] writes a bundle. Only a file can be resumed after an interruption.
 pub enum BundleOutput {
     /// A file, which is published when it is complete. An interrupted run is resumed by the next one.
     File(PathBuf),

@@ -44,7 +44,8 @@ pub struct ReceivedRepository {
     pub digests: Vec<Digest>,
 }
 
-/// A repository of a receiver, of which [`take_receipt`] lists the content.
+/// A repository of a receiver, of which [`take_receipt`] lists the content. It is usually a repository of the registry
+/// to which bundles are restored.
 #[derive(Clone)]
 pub struct ReceiptSource {
     /// The name without the registry.

@@ -13,7 +13,8 @@ use crate::repository_name::check_name;
 
 type OpenStore = dyn Fn(String, bool) -> BoxFuture<'static, Result<Option<Arc<dyn Store>>>> + Send + Sync;
 
-/// A place for many repositories, to which a bundle is restored.
+/// A place for many repositories, to which a bundle is restored. It is a registry, a directory of layouts, or stores of
+/// the caller.
 #[derive(Clone)]
 pub struct BundleTarget {
     open: Arc<OpenStore>,
