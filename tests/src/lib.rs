@@ -12,6 +12,7 @@ macro_rules! compile_examples {
 compile_examples! {
     Project: "../../README.md",
     Oras: "../../crates/oras/README.md",
+    Bucket: "../../crates/oras-bucket/README.md",
     Copy: "../../crates/oras-copy/README.md",
     Files: "../../crates/oras-files/README.md",
     Fs: "../../crates/oras-fs/README.md",

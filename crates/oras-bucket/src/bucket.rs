@@ -7,7 +7,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
 use oras_spec::{Descriptor, json, layout};
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{Error, ErrorKind, MAX_MANIFEST_SIZE, Result};
 use tokio::sync::OnceCell;
 
 use crate::errors::failed;
@@ -181,12 +181,16 @@ impl Bucket {
         }
     }
 
-    /// Reads a small object with its version. Returns `None` if it does not exist.
-    pub(crate) async fn read(&self, key: &Path) -> Result<Option<(Bytes, UpdateVersion)>> {
+    /// Reads an object of at most `limit` bytes with its version. Returns `None` if it does not exist.
+    pub(crate) async fn read(&self, key: &Path, limit: u64) -> Result<Option<(Bytes, UpdateVersion)>> {
         let result = match self.store().get(key).await {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             result => result.map_err(|error| failed("read", key, error))?,
         };
+        if result.meta.size > limit {
+            let message = format!("{key} has {} bytes, which exceeds the limit of {limit}", result.meta.size);
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
         let version =
             UpdateVersion { e_tag: result.meta.e_tag.clone(), version: result.meta.version.clone() };
         let bytes = result.bytes().await.map_err(|error| failed("read", key, error))?;
@@ -195,7 +199,7 @@ impl Bucket {
 
     /// Reads an object that holds a descriptor.
     pub(crate) async fn read_descriptor(&self, key: &Path) -> Result<Option<(Descriptor, UpdateVersion)>> {
-        let Some((bytes, version)) = self.read(key).await? else { return Ok(None) };
+        let Some((bytes, version)) = self.read(key, MAX_MANIFEST_SIZE).await? else { return Ok(None) };
         let descriptor = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidContent, format!("{key} is not a descriptor")).with_source(error)
         })?;

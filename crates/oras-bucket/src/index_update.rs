@@ -14,6 +14,9 @@ use crate::errors::{failed, lost_race};
 /// Attempts to replace the index while other writers replace it, too. After them the index is written anew.
 const MAX_ATTEMPTS: u32 = 32;
 
+/// The largest index that is updated. It has about 250,000 entries.
+const MAX_INDEX_SIZE: u64 = 64 << 20;
+
 /// A change of `index.json`.
 #[derive(Clone, Debug)]
 pub(crate) enum IndexChange {
@@ -47,7 +50,7 @@ impl Bucket {
         }
         let key = self.keys().index();
         for attempt in 0..MAX_ATTEMPTS {
-            let Some((bytes, version)) = self.read(&key).await? else { break };
+            let Some((bytes, version)) = self.read(&key, MAX_INDEX_SIZE).await? else { break };
             // An index that cannot be read is written anew.
             let Ok(mut index) = serde_json::from_slice::<ImageIndex>(&bytes) else { break };
             changes.iter().for_each(|change| apply(&mut index.manifests, change));

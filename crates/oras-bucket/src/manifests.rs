@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use object_store::PutMode;
 use object_store::path::Path;
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, json};
-use oras_store::{Content, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Source};
+use oras_store::{Content, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result};
 
 use crate::Bucket;
 use crate::errors::failed;
@@ -74,20 +74,20 @@ impl Bucket {
 
     /// Deletes content, its tags and its entry in the list of referrers of its subject.
     pub(crate) async fn delete_content(&self, digest: &Digest) -> Result<()> {
-        let Some(found) = self.resolve_digest(digest).await? else {
-            return Err(self.not_found(&digest.to_string()));
-        };
         let record = self.keys().manifest(digest);
         // A blob has neither tags nor a subject.
-        if self.has_manifest(digest).await? {
+        if let Some((node, _)) = self.read_descriptor(&record).await? {
             self.delete_tags_of(digest).await?;
-            if let Some(subject) = self.subject_of(&found).await? {
+            if let Some(subject) = self.subject_of(&node).await? {
                 self.delete_object(&self.keys().referrer(&subject, digest)).await?;
             }
-            // The record is deleted before the bytes: a manifest with a record has all of its objects.
+            // The record is deleted after the entry, so that an interrupted deletion can be repeated, and before the
+            // bytes, so that an existing manifest has its bytes.
             self.delete_object(&record).await?;
             self.note_change(IndexChange::Remove(digest.clone()));
             self.update_index().await?;
+        } else if self.size(&self.keys().blob(digest)).await?.is_none() {
+            return Err(self.not_found(&digest.to_string()));
         }
         self.delete_object(&self.keys().blob(digest)).await
     }
@@ -96,15 +96,17 @@ impl Bucket {
         if !node.media_type.is_manifest() {
             return Ok(None);
         }
-        let content = Content::from_source(
-            std::sync::Arc::new(self.clone()) as std::sync::Arc<dyn Source>,
-            node.clone(),
-        );
-        match content.manifest(MAX_MANIFEST_SIZE).await {
+        match self.content(node).manifest(MAX_MANIFEST_SIZE).await {
             Ok(manifest) => Ok(manifest.subject().map(|subject| subject.digest.clone())),
             // A damaged or missing manifest can be deleted, too. Its subject is not known.
-            Err(error) if error.kind() == ErrorKind::Network => Err(error),
-            Err(_) => Ok(None),
+            Err(error) if is_damage(error.kind()) => Ok(None),
+            Err(error) => Err(error),
         }
     }
+}
+
+fn is_damage(kind: ErrorKind) -> bool {
+    use ErrorKind::{DigestMismatch, InvalidContent, NotFound, SizeMismatch};
+
+    matches!(kind, NotFound | DigestMismatch | SizeMismatch | InvalidContent)
 }

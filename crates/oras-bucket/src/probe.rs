@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{PutMode, UpdateVersion};
-use oras_store::Result;
+use oras_store::{MAX_MANIFEST_SIZE, Result};
 
 use crate::Bucket;
 use crate::bucket::ignores_conditions;
@@ -60,7 +60,7 @@ impl Bucket {
         self.put(key, "2".into(), PutMode::Overwrite).await?;
         let stale = UpdateVersion { e_tag: first.e_tag, version: first.version };
         let rejects_stale = !self.accepts(key, PutMode::Update(stale)).await?;
-        let accepts_current = match self.read(key).await? {
+        let accepts_current = match self.read(key, MAX_MANIFEST_SIZE).await? {
             Some((_, version)) => self.accepts(key, PutMode::Update(version)).await?,
             None => false,
         };

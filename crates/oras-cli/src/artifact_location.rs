@@ -9,6 +9,7 @@ use oras::store::{Error, ErrorKind, MAX_MANIFEST_SIZE, ReadStore, Source, Store}
 use oras::{Layout, LayoutOptions};
 
 use crate::args::{LocationArgs, Usage, flags::exclusive, values::non_empty};
+use crate::bucket_location;
 use crate::cache;
 use crate::env;
 use crate::failure::{self, Failure};
@@ -158,6 +159,10 @@ impl ArtifactLocation {
         if let Some(repository) = self.repository()? {
             return Mirrored::reader(&repository).map_err(|error| self.opening(&error));
         }
+        if bucket_location::is_bucket(&self.path) {
+            let store = bucket_location::open(&self.path).map_err(|error| self.opening(&error))?;
+            return Ok(store);
+        }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
             // The cause of a missing layout is usually a wrong argument, so the message quotes the argument.
             ErrorKind::NotFound => {
@@ -199,6 +204,9 @@ impl ArtifactLocation {
     async fn open(&self, options: LayoutOptions) -> Result<Arc<dyn Store>, Failure> {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
+            None if bucket_location::is_bucket(&self.path) => {
+                bucket_location::open(&self.path).map_err(|error| self.opening(&error))
+            }
             None => match Layout::open_or_create_with(&self.path, options).await {
                 Ok(layout) => Ok(Arc::new(layout)),
                 Err(error) => Err(self.opening(&error)),
@@ -290,6 +298,9 @@ impl ArtifactLocation {
 
 /// Splits `path:tag` or `path@digest`.
 fn split_layout(raw: &str) -> Result<(String, String), Failure> {
+    if bucket_location::is_bucket(raw) {
+        return Ok(bucket_location::split(raw));
+    }
     let empty = || Failure::new(format!("found empty file path in {raw:?}\ninvalid reference"));
     let (path, reference) = match raw.rsplit_once('@') {
         // A digest contains a colon, so the text is split at `@` before it is split at the colon of a tag.

@@ -79,6 +79,23 @@ pub(crate) fn source_date() -> Result<Option<i64>, String> {
     text("SOURCE_DATE_EPOCH").map(parse).transpose()
 }
 
+/// Returns the settings for object stores: the variables whose names begin with `AWS_`, `GOOGLE_` or `AZURE_`, as the
+/// tools of these clouds read them.
+#[cfg(feature = "bucket")]
+pub(crate) fn cloud_settings() -> Vec<(String, String)> {
+    let is_setting = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().ok().filter(|value| !value.is_empty())?))
+    });
+    variables.filter(|(name, _)| is_setting(name)).collect()
+}
+
+/// Returns the PEM file with the authorities of object stores (`AWS_CA_BUNDLE`).
+#[cfg(feature = "bucket")]
+pub(crate) fn cloud_authorities() -> Option<PathBuf> {
+    path("AWS_CA_BUNDLE")
+}
+
 /// Returns true if layouts may share files by hard links. The values `0` and `off` of `ORAS_LINK` forbid it.
 pub(crate) fn links() -> bool {
     !is_off("ORAS_LINK")

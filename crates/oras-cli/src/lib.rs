@@ -12,6 +12,7 @@
 
 mod args;
 mod artifact_location;
+mod bucket_location;
 mod cache;
 mod cmd;
 mod columns;

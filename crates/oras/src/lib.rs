@@ -47,6 +47,7 @@
 //! |---|---|---|
 //! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`], [`clean_partial_transfers`] and [`doctor`](fn@doctor) |
 //! | `files` | yes | [`files`]: files as layers; [`push`], [`push_blob`](fn@push_blob), [`attach`] and [`pull`] |
+//! | `bucket` | yes | [`Bucket`], a repository in S3, Google Cloud Storage or Azure Blob Storage as a store |
 //! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
 //! | `retention` | no | `collect_layout_garbage`, with rules for the tags that stay; includes `layout` |
 //! | `blocking` | no | `remote::blocking`, a repository for programs without async code; includes `remote` |
@@ -191,6 +192,10 @@ pub use serve::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions, regist
 pub use tag::{tag, untag};
 pub use tag_transfer::{NoTags, TaggedArtifact};
 
+#[cfg(feature = "bucket")]
+pub use oras_bucket as bucket;
+#[cfg(feature = "bucket")]
+pub use oras_bucket::{Bucket, BucketOptions, CloudOptions};
 pub use oras_copy as engine;
 pub use oras_copy::{Concurrency, Event, PlatformsError, join_platforms};
 #[cfg(feature = "files")]

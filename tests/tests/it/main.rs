@@ -4,6 +4,7 @@
 mod all_registries;
 mod backup;
 mod browser;
+mod buckets;
 mod bundle;
 mod bundle_deltas;
 mod cache;

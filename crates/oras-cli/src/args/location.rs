@@ -7,7 +7,8 @@ flags::flags! {
     /// The OCI layout that holds an artifact.
     struct LayoutArgs {
         oci_layout: Option<bool> = switch(
-            "The reference is <path>[:<tag>|@<digest>] of an OCI layout: a directory, or a tar archive to read",
+            "The reference is <path>[:<tag>|@<digest>] of an OCI layout: a directory, a tar archive to read, or a bucket \
+             (s3://, gs://, az://)",
         ),
         oci_layout_path: Option<String> =
             text("PATH", "The reference names something in the OCI layout at this path"),
