@@ -78,6 +78,26 @@ async fn twelve_writers_lose_no_tag_and_no_referrer() {
     }
 }
 
+#[tokio::test]
+async fn errors_state_the_reason_of_the_server() {
+    let Some(server) = ObjectServer::open("errors_state_the_reason_of_the_server") else { return };
+    let mut settings = server.settings();
+    settings.push(("AWS_SECRET_ACCESS_KEY".into(), "wrong".into()));
+    let wrong = Bucket::open("s3://mirror/app", &CloudOptions::new().settings(settings)).unwrap();
+    let error = wrong.resolve("v1").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let expected = "failed to read app/_tags/v1: 403 Forbidden: SignatureDoesNotMatch: The request signature";
+    assert!(error.chain().starts_with(expected) && error.chain().len() < 300, "{error:?}");
+
+    let options = CloudOptions::new().settings(server.settings());
+    let absent = Bucket::open("s3://absent/app", &options).unwrap();
+    let error = absent.push(&blob("content"), PushMode::Untagged).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.chain().contains("NoSuchBucket"), "{error:?}");
+    let error = Bucket::open("s3://mirror/app", &options).unwrap().resolve("v1").await.unwrap_err();
+    assert_eq!(error.chain(), "s3://mirror/app:v1: not found");
+}
+
 /// Pushes an image with its own tag, a referrer, and moves the tag `latest`.
 #[tokio::main(flavor = "current_thread")]
 async fn write(server: &ObjectServer, subject: &Content, number: usize) {
