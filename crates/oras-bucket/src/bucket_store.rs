@@ -7,10 +7,10 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange};
 use oras_spec::reference::check_tag;
-use oras_spec::{Descriptor, Digest, MediaType};
+use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, DeleteTarget, Error, Ingest, IngestName, IngestOptions, IngestTarget, PushMode,
-    Pushed, ReadStore, Result, Source, Store, Target, UnhashedContent,
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestName, IngestOptions, IngestTarget,
+    PushMode, Pushed, ReadStore, Result, Source, Store, Target, UnhashedContent,
 };
 
 use crate::Bucket;
@@ -144,9 +144,27 @@ impl IngestTarget for Bucket {
         Ok(Box::new(BucketUpload::new(self.clone(), options.media_type, options.algorithm)))
     }
 
+    /// Hashes the content before it is sent. A blob that exists is then not sent, and a new one needs no staging key.
     async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
-        self.ensure_marker().await?;
-        let options = IngestOptions::new(content.media_type.clone());
-        BucketUpload::new(self.clone(), options.media_type, options.algorithm).store_all(content).await
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let mut size = 0;
+        let mut stream = content.read(0).await?;
+        while let Some(chunk) = stream.try_next().await? {
+            size += chunk.len() as u64;
+            hasher.update(&chunk);
+        }
+        if size != content.size {
+            let message = format!("content has {size} bytes, not {}", content.size);
+            return Err(Error::new(ErrorKind::SizeMismatch, message));
+        }
+        let node = Descriptor::new(content.media_type.clone(), hasher.finish(), size);
+        // The bytes are verified again while they are sent, because a file may change in between.
+        let again = content.clone();
+        let opened = stream::once(async move { again.open(0).await }).try_flatten().boxed();
+        let pushed = self.push(&Content::once(node.clone(), opened), PushMode::Untagged).await?;
+        if pushed == Pushed::Existed {
+            content.report_present(size);
+        }
+        Ok((node, pushed))
     }
 }

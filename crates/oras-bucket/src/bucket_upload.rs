@@ -9,9 +9,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStoreExt, WriteMultipart};
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 use oras_store::bytes::{Bytes, BytesMut};
-use oras_store::{
-    Content, Error, ErrorKind, Ingest, MAX_MANIFEST_SIZE, Pushed, Result, UnhashedContent, Written,
-};
+use oras_store::{Content, Error, ErrorKind, Ingest, MAX_MANIFEST_SIZE, Pushed, Result, Written};
 
 use crate::Bucket;
 use crate::errors::failed;
@@ -40,27 +38,6 @@ impl BucketUpload {
     pub(crate) fn new(bucket: Bucket, media_type: MediaType, algorithm: Algorithm) -> Self {
         let hasher = Hasher::new(algorithm);
         Self { bucket, media_type, hasher, algorithm, size: 0, buffer: BytesMut::new(), staged: None }
-    }
-
-    /// Stores all of `content`. After an error, nothing remains.
-    pub(crate) async fn store_all(mut self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
-        if let Err(error) = self.write_all(content).await {
-            self.discard().await;
-            return Err(error);
-        }
-        self.publish(None).await
-    }
-
-    async fn write_all(&mut self, content: &UnhashedContent) -> Result<()> {
-        let mut stream = content.open(0).await?;
-        while let Some(chunk) = stream.try_next().await? {
-            self.append(chunk).await?;
-        }
-        if self.size == content.size {
-            return Ok(());
-        }
-        let message = format!("content has {} bytes, not {}", self.size, content.size);
-        Err(Error::new(ErrorKind::SizeMismatch, message))
     }
 
     async fn append(&mut self, chunk: Bytes) -> Result<()> {
@@ -164,7 +141,7 @@ impl Bucket {
             self.store().copy(staged, &key).await.map_err(|error| failed("write", &key, error))?;
             return Ok(Pushed::Copied);
         }
-        // `object_store` has no copy in parts, so larger content is read and written once more.
+        // `object_store` has no copy in parts, so larger content is downloaded and uploaded again.
         let result = self.store().get_opts(staged, GetOptions::default()).await;
         let stream = result.map_err(|error| failed("read", staged, error))?.into_stream();
         let from = staged.clone();

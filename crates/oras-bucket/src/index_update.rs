@@ -11,7 +11,7 @@ use oras_store::Result;
 use crate::Bucket;
 use crate::errors::{failed, lost_race};
 
-/// Attempts to replace the index while other writers replace it, too. After them the index is written anew.
+/// Attempts to replace the index while other writers replace it, too. After them the whole index is written again.
 const MAX_ATTEMPTS: u32 = 32;
 
 /// The largest index that is updated. It has about 250,000 entries.
@@ -51,7 +51,7 @@ impl Bucket {
         let key = self.keys().index();
         for attempt in 0..MAX_ATTEMPTS {
             let Some((bytes, version)) = self.read(&key, MAX_INDEX_SIZE).await? else { break };
-            // An index that cannot be read is written anew.
+            // An index that cannot be parsed is replaced by a new one.
             let Ok(mut index) = serde_json::from_slice::<ImageIndex>(&bytes) else { break };
             changes.iter().for_each(|change| apply(&mut index.manifests, change));
             let mode =

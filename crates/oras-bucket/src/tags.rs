@@ -61,7 +61,7 @@ impl Bucket {
         self.update_index().await
     }
 
-    /// Makes `tag` name a manifest. Replaces whatever the tag names.
+    /// Makes `tag` name a manifest. An existing tag is replaced.
     pub(crate) async fn set_tag(&self, tag: &str, node: &Descriptor) -> Result<()> {
         if self.options().single_writer {
             return self.put_tag(tag, node, PutMode::Overwrite).await.map(drop);

@@ -1,15 +1,19 @@
 //! Tags, referrers and the derived index of a bucket.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use oras_bucket::{Bucket, BucketOptions};
 use oras_spec::{ImageIndex, MediaType};
-use oras_store::{DeleteTarget, ErrorKind, IngestOptions, IngestTarget, PushMode, ReadStore, Store, Target};
-use oras_testkit::nodes::{blob, bytes, manifest, push_all, referrer};
+use oras_store::{
+    DeleteTarget, ErrorKind, IngestOptions, IngestTarget, Opener, Progress, ProgressUpdate, PushMode, Pushed,
+    ReadStore, Store, Target, UnhashedContent,
+};
+use oras_testkit::nodes::{blob, bytes, manifest, pieces, push_all, referrer};
 
 use crate::small_parts;
 
@@ -94,6 +98,28 @@ async fn large_ingest_leaves_only_the_blob() {
     other.commit(Some(&node.digest)).await.unwrap_err();
     let blob = format!("app/blobs/sha256/{}", node.digest.encoded());
     assert_eq!(keys(&store).await, [blob.as_str(), "app/oci-layout"]);
+}
+
+#[tokio::test]
+async fn existing_file_is_hashed_and_not_sent() {
+    let bucket = Bucket::with_options(Arc::new(InMemory::new()), "app", small_parts());
+    let all = bytes(1_000_000);
+    let sent = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&sent);
+    let progress: Progress = Arc::new(move |update| {
+        if let ProgressUpdate::Transferred(bytes) = update {
+            counter.fetch_add(bytes, Ordering::Relaxed);
+        }
+    });
+    let opened = all.clone();
+    let open: Opener = Arc::new(move |_| future::ready(Ok(pieces([opened.clone()]))).boxed());
+    let content = UnhashedContent::new(MediaType::LAYER_TAR, 1_000_000, open).with_progress(progress);
+    for outcome in [Pushed::Copied, Pushed::Existed] {
+        let (node, pushed) = bucket.ingest(&content).await.unwrap();
+        assert_eq!(pushed, outcome);
+        assert_eq!(bucket.content(&node).bytes(u64::MAX).await.unwrap(), all);
+        assert_eq!(sent.load(Ordering::Relaxed), 1_000_000);
+    }
 }
 
 #[tokio::test]
