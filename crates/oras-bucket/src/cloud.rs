@@ -16,7 +16,8 @@ use url::Url;
 use crate::http_client::{CONNECT_TIMEOUT, Connector};
 use crate::{Bucket, BucketOptions};
 
-/// How [`Bucket::open`] connects to the object store of a cloud.
+/// How [`Bucket::open`] connects to the object store of a cloud. The crate reads no environment variables itself: a
+/// program passes them as `settings`.
 ///
 /// ```no_run
 /// use oras_bucket::{Bucket, CloudOptions};

@@ -1,6 +1,6 @@
 //! Repositories in a bucket of an object store, in place of the path of a layout.
 
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use oras_testkit::object_server::ObjectServer;
 use oras_testkit::peers;
@@ -30,6 +30,10 @@ impl BucketSandbox {
 
     fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).spawn().unwrap()
     }
 
     /// Runs our tool, which must succeed. Returns its standard output.
@@ -123,16 +127,13 @@ fn twelve_processes_lose_no_tag_and_no_referrer() {
     let push = |number: usize| {
         bucket.sandbox.file(&format!("{number}.txt"), format!("file {number}\n"));
         let (location, file) = (format!("s3://mirror/app:t{number:02}"), format!("{number}.txt"));
-        bucket
-            .command(&["push", "--oci-layout", &location, &file, "--artifact-type", "test/file"])
-            .spawn()
-            .unwrap()
+        bucket.start(&["push", "--oci-layout", &location, &file, "--artifact-type", "test/file"])
     };
     let attach = |number: usize| {
         let note = format!("number={number}");
         let arguments =
             ["attach", "--oci-layout", subject, "--artifact-type", "test/note", "--annotation", &note];
-        bucket.command(&arguments).spawn().unwrap()
+        bucket.start(&arguments)
     };
     let running: Vec<_> = (0..12).map(push).chain((0..8).map(attach)).collect();
     for mut process in running {
