@@ -17,8 +17,6 @@ use crate::disk::create_layout::{check_layout, exists};
 use crate::disk::flat_index;
 use crate::disk::index_file::{index_stamp, read_index};
 use crate::disk::index_writer::IndexWriter;
-#[cfg(unix)]
-use crate::disk::layout_lock::lock_layout;
 use crate::graph::Graph;
 use crate::index::{Index, IndexChange, TagQuery};
 use crate::layout_files::{LayoutFiles, TagRule};
@@ -304,20 +302,6 @@ fn cached<T>(
     Ok(value)
 }
 
-/// Reads the index. If it is malformed because a power failure interrupted a write, the write is completed first.
-fn read_or_complete(root: &Path) -> Result<Index> {
-    let read = read_index(root);
-    #[cfg(unix)]
-    if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidContent)
-        && let Ok(lock) = lock_layout(root)
-        && lock.is_exclusive
-        && flat_index::complete_interrupted(root)
-    {
-        return read_index(root);
-    }
-    read
-}
-
 /// Returns true if single entries of the index can be found without reading all of it.
 fn has_lookup_file(root: &Path) -> bool {
     #[cfg(unix)]
@@ -370,7 +354,7 @@ impl LayoutDirectory {
     fn stamped_index(&self) -> Result<(Option<FileStamp>, Arc<Index>)> {
         // The stamp is taken before reading. If the file changes in between, the next call reads it again.
         let stamp = index_stamp(&self.root)?;
-        Ok((stamp, cached(&self.index, stamp, || read_or_complete(&self.root))?))
+        Ok((stamp, cached(&self.index, stamp, || read_index(&self.root))?))
     }
 }
 

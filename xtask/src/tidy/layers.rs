@@ -69,7 +69,7 @@ const ABSENT: &[(&[&str], &[&str])] = &[
     (&["oras-store-suite"], &["tempfile", "rustix", "reqwest", "rustls", "hyper", "clap"]),
     (&["oras-layout", "oras-copy"], NETWORK_AND_CLI),
     (&["oras-memory", "oras-files"], NETWORK_AND_CLI),
-    (&["oras-bucket"], &["clap", "axum", "ring", "rustls-platform-verifier"]),
+    (&["oras-bucket"], &["clap", "axum", "ring"]),
     // Only programs that use buckets link the clients of object stores.
     (&["oras-layout", "oras-remote", "oras-copy", "oras-serve"], &["object_store"]),
     (&["oras-remote"], &["clap", "axum"]),

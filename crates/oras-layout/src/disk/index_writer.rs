@@ -96,6 +96,8 @@ pub(crate) fn apply_changes<'a>(
     if lock.is_exclusive && flat_index::apply_flat(root, &changes)?.is_some() {
         return Ok(());
     }
+    #[cfg(unix)]
+    flat_index::complete_interrupted(root);
     // The index is read under the lock, because a cached one may lack the changes of another process.
     let mut index = read_index(root)?;
     let mut is_changed = false;

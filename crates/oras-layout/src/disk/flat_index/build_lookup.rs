@@ -10,6 +10,7 @@ use oras_spec::layout::INDEX_FILE;
 use oras_store::Result;
 
 use super::MAX_OFFSETS;
+use super::entry_text::MAX_ENTRY;
 use super::lookup_file::{LookupFile, NewLookup, Slot, StampRecord};
 use super::lookup_key::LookupKey;
 use crate::index::Index;
@@ -18,11 +19,11 @@ use crate::size_limits::MAX_INDEX_SIZE;
 /// The longest text behind the list of entries. Most tools write a single brace.
 const MAX_CLOSING: usize = 1024;
 
-/// Makes a lookup file for `index.json`. Returns `None` if the index cannot be edited in place.
+/// Makes a lookup file for `index.json`, which is edited in place from the time `editable_from` on. Returns `None` if the index cannot be edited in place.
 ///
 /// # Errors
 /// `InvalidContent` for a malformed index; `Io`.
-pub(super) fn build_lookup(root: &Path, index: &File) -> Result<Option<LookupFile>> {
+pub(super) fn build_lookup(root: &Path, index: &File, editable_from: u64) -> Result<Option<LookupFile>> {
     let path = root.join(INDEX_FILE);
     let failed = failed_to("read", &path);
     // The stamp is taken before reading: a change while the file is read makes the lookup file invalid.
@@ -40,11 +41,12 @@ pub(super) fn build_lookup(root: &Path, index: &File) -> Result<Option<LookupFil
     let spaces = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let closing = rest.get(spaces..).unwrap_or_default().trim_ascii_end();
     let Ok(closing) = String::from_utf8(closing.to_vec()) else { return Ok(None) };
-    if parsed.len() < 2 || !closing.starts_with(']') || closing.len() > MAX_CLOSING {
+    let has_long_entry = parsed.placed_entries(&text).any(|(_, entry)| entry.text_length() > MAX_ENTRY);
+    if has_long_entry || parsed.len() < 2 || !closing.starts_with(']') || closing.len() > MAX_CLOSING {
         return Ok(None);
     }
     let end = (parsed.end_of_entries() + spaces) as u64;
-    let description = NewLookup { stamp, end, closing, entries: parsed.len() as u64 };
+    let description = NewLookup { stamp, end, closing, entries: parsed.len() as u64, editable_from };
     // Without a lookup file the index is replaced as a whole, so a full disk is reported there.
     Ok(LookupFile::create(root, description, &slots.slots).ok())
 }

@@ -11,8 +11,10 @@ use crate::index::IndexEntry;
 
 /// The number of bytes that are read first. Most entries are shorter.
 const FIRST_READ: usize = 1024;
-/// The longest entry that is edited in place.
-const MAX_ENTRY: usize = 1024 * 1024;
+/// The longest entry of an index that is edited in place.
+pub(super) const MAX_ENTRY: usize = 256 * 1024;
+/// The longest text that is read for an entry, with a comma or a bracket behind it.
+const MAX_READ: usize = FIRST_READ * 512;
 
 /// An entry with its place in the file.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ pub(super) fn read_entry(
     read: impl Fn(usize) -> io::Result<Vec<u8>>,
 ) -> io::Result<Option<PlacedEntry>> {
     let mut size = FIRST_READ;
-    while size <= MAX_ENTRY {
+    while size <= MAX_READ {
         let text = read(size)?;
         match parse_entry(&text, offset) {
             Parsed::Entry(entry) => return Ok(Some(entry)),

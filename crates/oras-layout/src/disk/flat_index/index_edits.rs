@@ -7,7 +7,7 @@ use std::io;
 use oras_spec::{Descriptor, Digest};
 
 use super::MAX_OFFSETS;
-use super::entry_text::{Parsed, PlacedEntry, parse_entry, read_bytes, read_entry};
+use super::entry_text::{MAX_ENTRY, Parsed, PlacedEntry, parse_entry, read_bytes, read_entry};
 use super::lookup_file::{LookupFile, Slot};
 use super::lookup_key::LookupKey;
 use crate::index::{IndexChange, IndexEntry};
@@ -234,6 +234,9 @@ impl<'a> IndexEdits<'a> {
 
     /// Writes an entry behind the last one. The entry at the offset `replaced` loses the name or is erased.
     fn append(&mut self, entry: &IndexEntry, replaced: Option<u64>) -> io::Result<()> {
+        if entry.text_length() > MAX_ENTRY {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the entry is too long for an edit"));
+        }
         self.appended.push(b',');
         let offset = self.end + self.appended.len() as u64;
         entry.write(&mut self.appended);

@@ -1,7 +1,7 @@
 //! The file `index.lookup`: a header, a hash table from keys to offsets in `index.json`, and edits in progress.
 //!
-//! The header is JSON in the first 4 KiB. The table follows, as pairs of a key and an offset, 8 bytes each in
-//! little-endian order. The edits come last.
+//! The header is JSON in the first 4 KiB. The table follows, as slots of a key, an
+//! offset and a checksum. The edits come last.
 
 use std::fs::{self, File};
 use std::io;
@@ -42,6 +42,8 @@ pub(super) struct Header {
     pub(super) entries: u64,
     /// The number of bytes that deleted entries have left.
     pub(super) blank: u64,
+    /// The time from which `index.json` is edited in place, in milliseconds since 1970.
+    pub(super) editable_from: u64,
     slots: u64,
     used_slots: u64,
     /// Set while edits are written to `index.json`.
@@ -122,7 +124,7 @@ impl LookupFile {
         let path = root.join(LOOKUP_FILE);
         // At most half of the table is used, so that searches stay short, with room for as many new entries.
         let count = (4 * slots.len() as u64).next_power_of_two().max(MIN_SLOTS);
-        let NewLookup { stamp, end, closing, entries } = description;
+        let NewLookup { stamp, end, closing, entries, editable_from } = description;
         let header = Header {
             version: VERSION,
             origin: stamp,
@@ -131,11 +133,12 @@ impl LookupFile {
             closing,
             entries,
             blank: 0,
+            editable_from,
             slots: count,
             used_slots: slots.len() as u64,
             edits: None,
         };
-        let mut table = vec![0_u8; usize::try_from(count * SLOT_SIZE).unwrap_or(usize::MAX)];
+        let mut table = FREE.repeat(usize::try_from(count).unwrap_or_default());
         for slot in slots {
             insert_into(&mut table, slot);
         }
@@ -150,7 +153,7 @@ impl LookupFile {
 
     /// Returns true if `added` more slots fit. A fuller table would make searches long.
     pub(super) fn has_room_for(&self, added: usize) -> bool {
-        (self.header.used_slots + added as u64) * 4 <= self.header.slots * 3
+        self.header.used_slots.saturating_add(added as u64).saturating_mul(4) <= self.header.slots * 3
     }
 
     /// Reads the header again, which another process may have changed.
@@ -177,8 +180,7 @@ impl LookupFile {
         if is_known {
             return Ok(());
         }
-        let mut bytes = slot.key.0.to_le_bytes().to_vec();
-        bytes.extend(slot.offset.to_le_bytes());
+        let bytes = encode(slot.key, slot.offset);
         self.file.write_all_at(&bytes, HEADER_SIZE + replaced.unwrap_or(free) * SLOT_SIZE)?;
         self.header.used_slots += u64::from(replaced.is_none());
         Ok(())
@@ -197,10 +199,7 @@ impl LookupFile {
             let bytes = buffer.get_mut(..length).unwrap_or_default();
             self.file.read_exact_at(bytes, HEADER_SIZE + number * SLOT_SIZE)?;
             for slot in bytes.chunks_exact(SLOT_SIZE as usize) {
-                let (slot_key, offset) = decode(slot);
-                if slot_key == 0 {
-                    return Ok(number);
-                }
+                let Some((slot_key, offset)) = decode(slot)? else { return Ok(number) };
                 if slot_key == key.0 {
                     found(number, offset);
                 }
@@ -264,10 +263,17 @@ impl LookupFile {
         self.record_edits(&edits, &[]).unwrap();
     }
 
-    /// Records that `index.json` has none of the edits. The lookup file does not hold for it any more.
-    pub(super) fn cancel_edits(&mut self) -> io::Result<()> {
-        self.header.edits = None;
-        self.write_header()
+    /// Deletes a lookup file that does not hold for `index.json`.
+    pub(super) fn remove(root: &Path) {
+        // If this fails, its stamp still differs from that of `index.json`.
+        drop(fs::remove_file(root.join(LOOKUP_FILE)));
+    }
+
+    /// Ends the pause after a write of another program.
+    #[cfg(test)]
+    pub(super) fn end_pause_for_test(&mut self) {
+        self.header.editable_from = 0;
+        self.write_header().unwrap();
     }
 
     fn edits_offset(&self) -> u64 {
@@ -285,27 +291,72 @@ pub(super) struct NewLookup {
     pub(super) end: u64,
     pub(super) closing: String,
     pub(super) entries: u64,
+    pub(super) editable_from: u64,
 }
 
 fn read_header(file: &File) -> Option<Header> {
     let mut bytes = vec![0; HEADER_SIZE as usize];
     file.read_exact_at(&mut bytes, 0).ok()?;
-    let header: Header = serde_json::from_slice(&bytes).ok()?;
-    let is_usable = header.version == VERSION && header.slots.is_power_of_two() && header.slots <= 1 << 32;
-    is_usable.then_some(header)
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
+    let (text, digest) = (lines.next()?, lines.next()?);
+    if Digest::sha256(text).to_string().as_bytes() != digest {
+        return None;
+    }
+    let header: Header = serde_json::from_slice(text).ok()?;
+    let is_complete = HEADER_SIZE + header.slots.checked_mul(SLOT_SIZE)? <= file.metadata().ok()?.len();
+    (header.version == VERSION && header.slots.is_power_of_two() && is_complete).then_some(header)
 }
 
-/// Returns the header, filled up with spaces.
+/// Returns the header and its digest in a line each, filled up with spaces.
 fn header_bytes(header: &Header) -> Vec<u8> {
     let mut bytes = json::to_vec(header);
+    let digest = Digest::sha256(&bytes);
+    bytes.extend(format!("\n{digest}\n").as_bytes());
     bytes.resize(bytes.len().max(HEADER_SIZE as usize), b' ');
     bytes
 }
 
-fn decode(slot: &[u8]) -> (u64, u64) {
-    let number =
-        |bytes: Option<&[u8]>| bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-    (number(slot.get(..8)), number(slot.get(8..)))
+/// A free slot. It is not zero, so that bytes which were lost are not taken for free slots.
+const FREE: [u8; SLOT_SIZE as usize] = [0xff; SLOT_SIZE as usize];
+/// The number of bytes of an offset in a slot.
+const OFFSET_SIZE: usize = 6;
+
+/// Encodes a slot: the key, the offset, and a checksum of both.
+fn encode(key: LookupKey, offset: u64) -> [u8; SLOT_SIZE as usize] {
+    let mut slot = FREE;
+    slot[..8].copy_from_slice(&key.0.to_le_bytes());
+    slot[8..8 + OFFSET_SIZE].copy_from_slice(&offset.to_le_bytes()[..OFFSET_SIZE]);
+    slot[8 + OFFSET_SIZE..].copy_from_slice(&checksum(key.0, offset).to_le_bytes());
+    slot
+}
+
+/// Decodes a slot. Returns `None` for a free one.
+///
+/// # Errors
+/// `InvalidData` for a damaged slot.
+fn decode(slot: &[u8]) -> io::Result<Option<(u64, u64)>> {
+    if slot == FREE {
+        return Ok(None);
+    }
+    let number = |bytes: &[u8]| {
+        let mut padded = [0; 8];
+        padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        u64::from_le_bytes(padded)
+    };
+    let (key, rest) = slot.split_at_checked(8).unwrap_or_default();
+    let (offset, check) = rest.split_at_checked(OFFSET_SIZE).unwrap_or_default();
+    let (key, offset) = (number(key), number(offset));
+    if number(check) != u64::from(checksum(key, offset)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a slot of the lookup file is damaged"));
+    }
+    Ok(Some((key, offset)))
+}
+
+/// Mixes key and offset. The constants are odd numbers with well distributed bits, so that each bit counts.
+fn checksum(key: u64, offset: u64) -> u16 {
+    let mixed = (key ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xff51_afd7_ed55_8ccd) ^ offset;
+    let mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (mixed >> 48) as u16
 }
 
 /// Adds a slot to a table in memory.
@@ -315,9 +366,8 @@ fn insert_into(table: &mut [u8], slot: &Slot) {
     let start = usize::try_from(slot.key.0 & (count as u64 - 1)).unwrap_or_default();
     for number in (start..count).chain(0..start) {
         let Some(place) = table.get_mut(number * size..(number + 1) * size) else { return };
-        if decode(place).0 == 0 {
-            place[..8].copy_from_slice(&slot.key.0.to_le_bytes());
-            place[8..].copy_from_slice(&slot.offset.to_le_bytes());
+        if place == FREE {
+            place.copy_from_slice(&encode(slot.key, slot.offset));
             return;
         }
     }

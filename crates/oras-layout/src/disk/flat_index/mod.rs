@@ -32,7 +32,7 @@ mod tests;
 
 pub(crate) use index_growth::IndexGrowth;
 pub(crate) use index_query::{find, full_references, is_current, tagged};
-pub(crate) use write_edits::{apply_flat, complete_interrupted, index_replaced};
+pub(crate) use write_edits::{apply_flat, complete_interrupted, editable_from, index_replaced};
 
 /// The size in bytes from which an `index.json` is edited in place: about 130 entries. Up to this size, reading and
 /// replacing the file takes less time than flushing it to the disk.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oras_fs::failed_to;
 use oras_spec::json;
@@ -16,6 +16,7 @@ use super::MIN_FLAT_SIZE;
 use super::build_lookup::build_lookup;
 use super::entry_text::read_bytes;
 use super::index_edits::{Edited, IndexEdits};
+use super::index_query::open;
 use super::lookup_file::{Header, LookupFile, Slot, StampRecord};
 use crate::disk::blobs;
 use crate::index::IndexChange;
@@ -25,7 +26,7 @@ use crate::size_limits::MAX_INDEX_SIZE;
 /// has asked for the length of the file reads a complete document.
 const PADDING: u64 = 64 * 1024;
 const MIN_PADDING: u64 = 4 * 1024;
-/// An index that another program has written is edited in place only after this time.
+/// An index that another program has written is edited in place only if that program does not write for this time.
 const QUIET_TIME: Duration = Duration::from_secs(10);
 
 /// New bytes of `index.json`. The old ones are recorded to recognize an index that another program has written since.
@@ -40,7 +41,8 @@ struct Edit {
 /// read and replaced as a whole. The caller holds the lock of the layout.
 ///
 /// # Errors
-/// `InvalidContent` for a malformed index; `Io`.
+/// `InvalidContent` for a malformed index; `Io` if `index.json` cannot be written. A lookup file that cannot be read or
+/// written is not an error: the index is replaced then.
 pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option<bool>> {
     let needs_all = |change: &&IndexChange| matches!(change, IndexChange::Unlist(_) | IndexChange::Prune(_));
     if changes.iter().any(needs_all) {
@@ -48,12 +50,12 @@ pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option
     }
     let Some(index) = open_for_edits(root) else { return Ok(None) };
     let Some(mut lookup) = current_lookup(root, &index, changes.len())? else { return Ok(None) };
-    let path = root.join(INDEX_FILE);
-    let failed = failed_to("write", &path);
     let mut edits = IndexEdits::new(&index, &lookup);
     for change in changes {
-        if edits.apply(change).map_err(&failed)?.is_none() {
-            return Ok(None);
+        match edits.apply(change) {
+            Ok(Some(())) => {}
+            Ok(None) => return Ok(None),
+            Err(_) => return Ok(without_lookup(root)),
         }
     }
     if edits.is_empty() {
@@ -63,16 +65,24 @@ pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option
         // The delay of the garbage collection starts now. Best effort: without it the manifest may be collected earlier.
         drop(blobs::claim(root, digest, None, Duration::ZERO));
     }
-    let Some((header, recorded)) = plan(&index, &lookup, edits).map_err(&failed)? else { return Ok(None) };
+    let Ok(planned) = plan(&index, &lookup, edits) else { return Ok(without_lookup(root)) };
+    let Some((header, recorded)) = planned else { return Ok(None) };
     lookup.set_header(header);
-    lookup.record_edits(&json::to_vec(&recorded), &recorded.slots).map_err(&failed)?;
+    let is_recorded = lookup.record_edits(&json::to_vec(&recorded), &recorded.slots);
     // Another program may have started to write without the lock. Then the index is read again.
-    if StampRecord::of(&index).map_err(&failed)? != lookup.header.stamp {
-        lookup.cancel_edits().map_err(failed)?;
-        return Ok(None);
+    let is_unchanged = || StampRecord::of(&index).is_ok_and(|stamp| stamp == lookup.header.stamp);
+    if is_recorded.is_err() || !is_unchanged() {
+        return Ok(without_lookup(root));
     }
-    write(&index, &mut lookup, &recorded.edits).map_err(failed)?;
+    let path = root.join(INDEX_FILE);
+    write(&index, &mut lookup, &recorded.edits).map_err(failed_to("write", &path))?;
     Ok(Some(true))
+}
+
+/// Deletes the lookup file, so that nothing is read from it any more.
+fn without_lookup(root: &Path) -> Option<bool> {
+    LookupFile::remove(root);
+    None
 }
 
 /// Completes the edits that a killed process has recorded. Returns false if there are none. The caller holds the lock
@@ -95,40 +105,53 @@ fn open_for_edits(root: &Path) -> Option<File> {
     File::options().read(true).write(true).open(path).ok()
 }
 
-/// Returns the lookup file of the index, with room for some changes. It is made again if it is not current.
+/// Returns the lookup file of the index, with room for some changes. Returns `None` if the index must be replaced: there
+/// is no current lookup file, or another program has written the index a short time ago.
 fn current_lookup(root: &Path, index: &File, changes: usize) -> Result<Option<LookupFile>> {
-    if let Some(mut lookup) = LookupFile::open(root, true) {
-        let is_complete = !lookup.has_edits() || complete(index, &mut lookup).unwrap_or(false);
-        let is_current =
-            is_complete && StampRecord::of(index).is_ok_and(|stamp| stamp == lookup.header.stamp);
-        // A change adds at most two entries with three keys each.
-        let slots = changes.saturating_mul(6);
-        if is_current && lookup.has_room_for(slots) {
-            return Ok(Some(lookup));
-        }
-        if is_current {
-            return Ok(build_lookup(root, index)?.filter(|lookup| lookup.has_room_for(slots)));
-        }
-    }
-    // Without a current lookup file, another program has written the index. It may do so again at any moment, because it
-    // does not wait for the lock: it must not find half an edit in its file.
-    if !is_older_than(index, QUIET_TIME) {
+    let Some(mut lookup) = LookupFile::open(root, true) else { return Ok(None) };
+    let is_complete = !lookup.has_edits() || complete(index, &mut lookup).unwrap_or(false);
+    let is_current = is_complete && StampRecord::of(index).is_ok_and(|stamp| stamp == lookup.header.stamp);
+    if !is_current || now() < lookup.header.editable_from || !has_closing(index, &lookup.header) {
         return Ok(None);
     }
-    let built = build_lookup(root, index)?;
-    Ok(built.filter(|lookup| lookup.has_room_for(changes.saturating_mul(6))))
+    // A change adds at most two entries with three keys each.
+    let slots = changes.saturating_mul(6);
+    if lookup.has_room_for(slots) {
+        return Ok(Some(lookup));
+    }
+    let built = build_lookup(root, index, lookup.header.editable_from)?;
+    Ok(built.filter(|lookup| lookup.has_room_for(slots)))
 }
 
-fn is_older_than(index: &File, age: Duration) -> bool {
-    let modified = index.metadata().and_then(|found| found.modified());
-    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed > age))
+/// Returns true if the list of entries ends where the header says.
+fn has_closing(index: &File, header: &Header) -> bool {
+    read_bytes(index, header.end, header.closing.len()).is_ok_and(|text| text == header.closing.as_bytes())
+}
+
+/// Returns the time in milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Returns the time from which an index may be edited in place that is about to be replaced. The caller holds the lock
+/// of the layout.
+///
+/// An index without a current lookup file was written by another program. That program may write again at any moment,
+/// because it does not wait for the lock, and then it must not find half an edit in its file.
+pub(crate) fn editable_from(root: &Path) -> u64 {
+    let is_small = fs::metadata(root.join(INDEX_FILE)).map_or(true, |found| found.len() < MIN_FLAT_SIZE);
+    let current = open(root).map(|(_, lookup)| lookup.header.editable_from);
+    let pause = u64::try_from(QUIET_TIME.as_millis()).unwrap_or_default();
+    current.unwrap_or_else(|| if is_small { 0 } else { now() + pause })
 }
 
 /// Makes a new lookup file after the index was replaced. The caller holds the lock of the layout. Best effort: without
 /// it, the next write replaces the index again.
-pub(crate) fn index_replaced(root: &Path) {
+pub(crate) fn index_replaced(root: &Path, editable_from: u64) {
+    LookupFile::remove(root);
     if let Some(index) = open_for_edits(root) {
-        drop(build_lookup(root, &index));
+        drop(build_lookup(root, &index, editable_from));
     }
 }
 
@@ -192,6 +215,10 @@ fn write(index: &File, lookup: &mut LookupFile, edits: &[Edit]) -> io::Result<()
         index.write_all_at(&spaces, length)?;
     }
     index.sync_data()?;
+    // Another program that wrote at the same time has changed the text behind the entries.
+    if !has_closing(index, &lookup.header) {
+        return Err(io::Error::other("another program has written the index at the same time"));
+    }
     lookup.finish_edits(StampRecord::of(index)?)
 }
 
