@@ -64,7 +64,7 @@ pub(crate) fn command() -> Command {
             "  oras bundle create -o site.tar --rules rules.yaml --dry-run\n",
             "  oras bundle create -o delta.tar --have receipt.json localhost:5000/web\n",
             "  oras bundle create -o - localhost:5000/web:v1 | ssh far 'cat > web.tar'\n",
-            "  oras bundle create -o site.tar --allow-missing --format json localhost:5000/web"
+            "  oras bundle create -o site.tar --allow-missing localhost:5000/web"
         ),
     )
     .args(CreateArgs::flags(""))

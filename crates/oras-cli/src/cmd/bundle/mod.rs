@@ -23,7 +23,7 @@ const COMMANDS: &[CommandEntry] = &[
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("bundle", "Carry many repositories in one file, and prove that nothing is missing")
+    args::group("bundle", "Carry many repositories in one file, and prove it complete")
         .subcommands(command_table::declare(COMMANDS))
 }
 
