@@ -15,7 +15,7 @@ const SHOWN: usize = 6;
 const FLAWS: usize = 29;
 /// Flags that the Go tool does not have, or only some of its commands have. A command without a case that uses such a
 /// flag has no row for it.
-const FLAGS_OURS_ALONE: [&str; 29] = [
+const FLAGS_OURS_ALONE: [&str; 30] = [
     "allow-host",
     "check",
     "compression",
@@ -42,13 +42,14 @@ const FLAGS_OURS_ALONE: [&str; 29] = [
     "preserve-permissions",
     "progress",
     "quiet",
+    "require-referrer",
     "sort",
     "stdin-file",
     "template",
 ];
 /// Commands that the Go tool does not have.
-const OURS_ALONE: [&str; 8] =
-    ["untag", "rm-tag", "annotate", "inspect", "diff", "doctor", "partial", "serve"];
+const OURS_ALONE: [&str; 10] =
+    ["untag", "rm-tag", "annotate", "inspect", "diff", "doctor", "partial", "serve", "bundle", "layout"];
 
 /// Generates the pages, and compares them with the stored pages or writes them. Returns the number of
 /// problems.

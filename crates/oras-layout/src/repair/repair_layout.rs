@@ -23,7 +23,8 @@ use crate::survey::layout_parts::LayoutParts;
 /// The number of blobs that are fetched at the same time.
 const CONCURRENCY: usize = 4;
 
-/// A store that has copies of the content of a layout, for [`repair`].
+/// A store that has copies of the content of a layout, for [`repair`]. Blobs that are damaged or missing are fetched from
+/// it by digest, and verified.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RepairSource {

@@ -8,6 +8,19 @@ use serde::Serialize;
 use crate::check::LayoutCheck;
 
 /// The result of [`repair`](crate::repair). It serializes to the JSON document of `oras layout repair --format json`.
+///
+/// ```
+/// use oras_layout::{LayoutRepair, RestoredEntry, UnavailableBlob};
+///
+/// fn print(report: &LayoutRepair) {
+///     for RestoredEntry { tag, digest, from, .. } in &report.restored_entries {
+///         println!("{} is {digest}, from {from}", tag.as_deref().unwrap_or("an untagged manifest"));
+///     }
+///     for UnavailableBlob { digest, reasons, .. } in &report.unavailable {
+///         println!("{digest} is still missing: {}", reasons.join("; "));
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
