@@ -47,7 +47,7 @@
 //! |---|---|---|
 //! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`], [`clean_partial_transfers`] and [`doctor`](fn@doctor) |
 //! | `files` | yes | [`files`]: files as layers; [`push`], [`push_blob`](fn@push_blob), [`attach`] and [`pull`] |
-//! | `bucket` | yes | [`Bucket`], a repository in S3, Google Cloud Storage or Azure Blob Storage as a store |
+//! | `bucket` | no | [`Bucket`], a repository in S3, Google Cloud Storage or Azure Blob Storage as a store |
 //! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
 //! | `retention` | no | `collect_layout_garbage`, with rules for the tags that stay; includes `layout` |
 //! | `blocking` | no | `remote::blocking`, a repository for programs without async code; includes `remote` |

@@ -131,7 +131,9 @@ impl ScannedPath {
         let PathKind::File(stamp) = self.kind else { return None };
         let path = self.path.clone();
         // The identity includes the stamp, so that an upload is resumed only if the file is unchanged.
-        let identity = format!("{} {stamp:?}", path.display());
+        // `oras partial ls` shows the identity.
+        let stamp_digest = Digest::sha256(format!("{stamp:?}").as_bytes());
+        let identity = format!("{} {}", path.display(), stamp_digest.short());
         let open_at = move |offset: u64| {
             let path = path.clone();
             async move {
