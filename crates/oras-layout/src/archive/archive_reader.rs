@@ -43,8 +43,8 @@ impl Archive {
     /// Opens the layout in the archive at `path`. Reads every header and the index, but no blobs.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidContent` if the file is not an archive, with [`NotTar`] among the sources, or has no
-    /// layout of version 1.0.0; `Unsupported` for sparse entries.
+    /// `NotFound`; `InvalidContent` if the file is not an archive, with [`NotTar`](crate::NotTar) among the sources, or has
+    /// no layout of version 1.0.0; `Unsupported` for sparse entries.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         Self::open_with(path.into(), TagRule::AnyName).await
     }

@@ -2,7 +2,8 @@
 
 use oras_spec::Digest;
 
-/// The place of a blob in an archive. [`Archive::blobs`] lists them, for example to verify every blob:
+/// The place of a blob in an archive. [`Archive::blobs`](crate::Archive::blobs) lists them, for example to verify every
+/// blob:
 ///
 /// ```
 /// use oras_layout::store::Content;

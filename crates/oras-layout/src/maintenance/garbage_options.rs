@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::blob_count::BlobCount;
 
-/// The options of [`Layout::collect_garbage`]. [`GarbageOptions::after`] makes them, and setters change them.
+/// The options of [`Layout::collect_garbage`](crate::Layout::collect_garbage). [`GarbageOptions::after`] makes them, and
+/// setters change them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,7 +79,7 @@ impl std::fmt::Debug for GarbageOptions {
     }
 }
 
-/// What [`Layout::collect_garbage`] deleted. Programs report it.
+/// What [`Layout::collect_garbage`](crate::Layout::collect_garbage) deleted. Programs report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CollectedGarbage {
