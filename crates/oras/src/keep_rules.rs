@@ -197,7 +197,7 @@ mod tests {
         for error in [
             KeepRules::default().glob("[").unwrap_err(),
             KeepRules::default().regex("(").unwrap_err(),
-            KeepRules::default().versions("x").unwrap_err(),
+            KeepRules::default().versions("one").unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
