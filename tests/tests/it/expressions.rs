@@ -121,7 +121,9 @@ fn ctrl_c_interrupts_endless_expression() {
         // Only the command receives the signal, as from a supervisor. A terminal would also signal the child.
         interrupt(child.id());
         let output = child.wait_with_output().unwrap();
-        assert_error(&output, "interrupt signal received");
+        let (out, err) = texts(&output);
+        assert_eq!(output.status.code(), Some(130), "{out:.200}\n{err:.500}");
+        assert!(err.starts_with("Error: interrupt signal received"), "{err:.500}");
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         let left = sandbox.run("/usr/bin/pgrep".as_ref(), &["-f", "__evaluate.*def f: f; f"]);
         assert!(!left.status.success(), "the child still runs: {}", texts(&left).0);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::Signal;
 use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::random;
 use oras_testkit::registry::Process;
@@ -70,7 +71,15 @@ impl Recording {
         }
     }
 
+    /// Resizes the terminal while the command is stopped: it must not draw between the two steps.
     fn resize(&self, columns: u16) {
+        self.signal(Signal::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(100));
+        self.set_size(columns);
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn set_size(&self, columns: u16) {
         let mut screen = self.screen.lock().unwrap();
         screen.screen_mut().set_size(NonZero::new(HEIGHT).unwrap(), NonZero::new(columns).unwrap());
         rustix::termios::tcsetwinsize(
@@ -84,8 +93,12 @@ impl Recording {
     fn interrupt(&mut self) {
         assert!(self.terminal.as_raw_fd() > 0);
         self.terminal.flush().unwrap();
+        self.signal(Signal::SIGINT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let process = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
+        nix::sys::signal::kill(process, signal).unwrap();
     }
 
     /// Waits for the end, and returns the screen and the exit status.
