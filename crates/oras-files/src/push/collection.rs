@@ -39,7 +39,7 @@ use crate::archive::DirectoryOptions;
 ///         layers.push(match collection.prepare(&title, path, None).await? {
 ///             Prepared::Described(layer) => layer,
 ///             Prepared::Scanned(scanned) if scanned.is_large() => {
-///                 let progress = Arc::new(|bytes| println!("{bytes} bytes"));
+///                 let progress = Arc::new(|update| println!("{update:?}"));
 ///                 let known_layers = async { Arc::from([]) }.boxed();
 ///                 collection.send(scanned, target, progress, known_layers).await?.0
 ///             }
