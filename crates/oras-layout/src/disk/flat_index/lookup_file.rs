@@ -215,11 +215,6 @@ impl LookupFile {
         self.header.edits.is_some()
     }
 
-    /// Sets the header that the next record of edits writes.
-    pub(super) fn set_header(&mut self, header: Header) {
-        self.header = header;
-    }
-
     /// Makes a record of edits and the new slots durable, before `index.json` is changed.
     ///
     /// The record is written first: a reader that sees one of the new slots then also sees that a write is going on.

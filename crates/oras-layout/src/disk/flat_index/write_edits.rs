@@ -67,7 +67,7 @@ pub(crate) fn apply_flat(root: &Path, changes: &[&IndexChange]) -> Result<Option
     }
     let Ok(planned) = plan(&index, &lookup, edits) else { return Ok(without_lookup(root)) };
     let Some((header, recorded)) = planned else { return Ok(None) };
-    lookup.set_header(header);
+    lookup.header = header;
     let is_recorded = lookup.record_edits(&json::to_vec(&recorded), &recorded.slots);
     // Another program may have started to write without the lock. Then the index is read again.
     let is_unchanged = || StampRecord::of(&index).is_ok_and(|stamp| stamp == lookup.header.stamp);
@@ -85,13 +85,15 @@ fn without_lookup(root: &Path) -> Option<bool> {
     None
 }
 
-/// Completes the edits that a killed process has recorded. Returns false if there are none. The caller holds the lock
-/// of the layout.
-pub(crate) fn complete_interrupted(root: &Path) -> bool {
-    let Some(index) = open_for_edits(root) else { return false };
+/// Completes the edits that a killed process has recorded. The caller holds the lock of the layout.
+pub(crate) fn complete_interrupted(root: &Path) {
     let lookup = LookupFile::open(root, true).filter(LookupFile::has_edits);
-    // After an error, the caller reads the index as it is, and reports that it is malformed.
-    lookup.is_some_and(|mut lookup| complete(&index, &mut lookup).unwrap_or(false))
+    if let Some(mut lookup) = lookup
+        && let Some(index) = open_for_edits(root)
+    {
+        // After an error, the caller reads the index as it is, and reports that it is malformed.
+        drop(complete(&index, &mut lookup));
+    }
 }
 
 /// Opens `index.json` if it can be edited in place: it is large, belongs to this layout alone, and may be written.
